@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# get-servers.sh [DEST]: unpack the real servers that the tests use into DEST (.cache/servers of this
+# checkout), each with its own libc, without installing anything on the machine:
+#
+#   DEST/mysql/bin/mysqld          MySQL 9.7 or later, from Debian unstable
+#   DEST/mariadb/bin/mariadbd      MariaDB, from the release that this machine runs
+#   DEST/redis/bin/redis-server    Redis, from the release that this machine runs
+#   DEST/{mysql,mariadb}/data      an initialised data directory to copy (user root, no password)
+#
+# It needs Debian's apt-get and dpkg-deb and a package mirror, but not root: apt works on folders of its
+# own below DEST, and no service is installed or started. A server whose address is in the environment
+# (TCCKIT_TEST_MYSQL, TCCKIT_TEST_MARIADB, TCCKIT_TEST_REDIS) is left out. What is complete already is
+# not fetched again; what was interrupted is.
+set -euo pipefail
+self=${BASH_SOURCE[0]}
+dest=${1:-$(dirname "$self")/../../.cache/servers}
+
+main() {
+  provide TCCKIT_TEST_MYSQL mysql
+  provide TCCKIT_TEST_MARIADB mariadb
+  provide TCCKIT_TEST_REDIS redis
+}
+
+# provide VARIABLE SERVER: fetch SERVER unless VARIABLE gives one or DEST has it.
+provide() {
+  local variable=$1 server=$2
+  if [ -n "${!variable:-}" ]; then
+    echo "$server: the one that $variable names"
+    return
+  fi
+  need apt-get dpkg-deb flock sha256sum || { explain "$variable" "$server" >&2; exit 1; }
+  mkdir -p "$dest"
+  dest=$(cd "$dest" && pwd)
+  exec 9>"$dest/lock"
+  flock 9 # of two runs in one checkout the second finds the work done
+  local recipe work=$dest/$server.partial rc=0
+  recipe=$(sha256sum <"$self")
+  [ "$(cat "$dest/$server/recipe" 2>/dev/null)" != "$recipe" ] || return 0
+
+  echo "$server: fetching"
+  rm -rf "$work" "${dest:?}/$server"
+  mkdir -p "$work/apt"
+  # Not `(...) || rc=$?`: there set -e would not hold within.
+  set +e
+  (set -e; "fetch_$server" "$work") >"$work/log" 2>&1
+  rc=$?
+  set -e
+  if [ $rc -ne 0 ]; then
+    tail -n 20 "$work/log" >&2
+    explain "$variable" "$server" >&2
+    exit 1
+  fi
+  rm -rf "$work/apt"
+  printf '%s\n' "$recipe" >"$work/recipe"
+  mv "$work" "$dest/$server"
+  echo "$server: $(sed 's/.* Ver /version /' "$dest/$server/version")"
+}
+
+# explain VARIABLE SERVER: what to do on a machine where SERVER cannot be had.
+explain() {
+  local example='root:secret@tcp(127.0.0.1:3306)/'
+  [ "$2" != redis ] || example='127.0.0.1:6379'
+  cat <<END
+
+get-servers.sh: cannot provide $2 (see above). It comes from Debian packages, which needs apt-get,
+dpkg-deb and a reachable package mirror; root is not needed. On a machine without them start a server
+yourself, for instance with Docker, and set
+
+  $1='$example'
+
+END
+  case $2 in
+  redis) echo "to its address. The tests write to it and may flush it." ;;
+  *) echo "to a DSN of go-sql-driver/mysql for a user that may create and drop databases." ;;
+  esac
+  echo "'make test-short' needs no server."
+}
+
+fetch_mysql() {
+  # Stable releases of Debian have no MySQL. The mirror is the one that this machine uses already.
+  local mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 '/debian/\?$') ||
+    { echo "apt on this machine names no Debian mirror"; return 1; }
+  [ -f $key ] || { echo "$key is missing: install debian-archive-keyring"; return 1; }
+  echo "deb [signed-by=$key] $mirror sid main" >"$1/apt/sources.list"
+  unpack "$1" mysql-server-core
+  launcher "$1" mysqld usr/sbin/mysqld "$mysql_options"
+  "$1/bin/mysqld" --version >"$1/version"
+  "$1/bin/mysqld" --initialize-insecure --innodb-redo-log-capacity=8M --datadir="$1/data"
+  rm "$1/data/auto.cnf" # every copy makes a server id of its own
+}
+
+fetch_mariadb() {
+  unpack "$1" mariadb-server-core
+  launcher "$1" mariadbd usr/sbin/mariadbd "$mysql_options"
+  "$1/bin/mariadbd" --version >"$1/version"
+  # The package's own script; what it looks for in option files the launcher says.
+  printf '#!/bin/sh\n' >"$1/root/usr/bin/my_print_defaults"
+  chmod +x "$1/root/usr/bin/my_print_defaults"
+  MYSQLD_BOOTSTRAP="$1/bin/mariadbd" sh "$1/root/usr/bin/mariadb-install-db" --basedir="$1/root/usr" \
+    --datadir="$1/data" --auth-root-authentication-method=normal --skip-test-db --force \
+    --innodb-log-file-size=8M
+}
+
+fetch_redis() {
+  unpack "$1" redis-server
+  launcher "$1" redis-server usr/bin/redis-server ""
+  "$1/bin/redis-server" --version >"$1/version"
+}
+
+# No option file of the machine, and files where the packages have them. As root the server must be told
+# that it may. shellcheck disable=SC2016 # expanded by the launcher
+mysql_options='--no-defaults ${user:+"$user"} --secure-file-priv= --basedir="$root/usr" \
+  --lc-messages-dir="$root/usr/share/mysql" --character-sets-dir="$root/usr/share/mysql/charsets" \
+  --plugin-dir="$root/usr/lib/mysql/plugin"'
+
+need() {
+  local program
+  for program; do
+    command -v "$program" >/dev/null || { echo "$program is not on this machine" >&2; return 1; }
+  done
+}
+
+# unpack DIR PACKAGE: PACKAGE and the libraries that it depends on, down to libc, into DIR/root.
+unpack() {
+  local apt=$1/apt
+  mkdir -p "$apt"/{lists,cache/archives}/partial "$1/root"
+  : >"$apt/status" # nothing counts as installed, so that every library comes along
+  cat >"$apt/apt.conf" <<END
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Post-Invoke;
+Dir::State::lists "$apt/lists";
+Dir::State::status "$apt/status";
+Dir::Cache "$apt/cache";
+Debug::NoLocking "true";
+APT::Sandbox::User "";
+APT::Install-Recommends "false";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+END
+  if [ -f "$apt/sources.list" ]; then
+    printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "/dev/null";\n' "$apt/sources.list" >>"$apt/apt.conf"
+  fi
+  apt-get -q -c "$apt/apt.conf" update
+  apt-get -q -c "$apt/apt.conf" install -y --download-only "$2"
+  local deb name
+  for deb in "$apt"/cache/archives/*.deb; do
+    name=${deb##*/}
+    case ${name%%_*} in
+    libperl*) ;;
+    lib* | redis-tools | "$2") dpkg-deb -x "$deb" "$1/root" ;;
+    esac
+  done
+}
+
+# launcher DIR NAME PROGRAM OPTIONS: write DIR/bin/NAME, which runs PROGRAM of DIR/root with the libraries
+# that were unpacked beside it. DIR may be moved.
+launcher() {
+  local dir=$1 name=$2 program=$3 options=$4 loader triplet
+  loader=$(find "$dir/root" -path '*-linux-*' -name 'ld-linux*.so.*' -printf '%P\n' | head -n 1)
+  [ -n "$loader" ] || { echo "no dynamic loader among the unpacked packages"; return 1; }
+  triplet=$(basename "$(dirname "$loader")")
+  mkdir -p "$dir/bin"
+  cat >"$dir/bin/$name" <<END
+#!/bin/sh
+root=\$(cd "\$(dirname "\$0")/../root" && pwd)
+libs=\$root/lib/$triplet:\$root/usr/lib/$triplet
+user=; [ "\$(id -u)" = 0 ] && user=--user=root
+exec "\$root/$loader" --library-path "\$libs" --argv0 "\$root/$program" "\$root/$program" $options "\$@"
+END
+  chmod +x "$dir/bin/$name"
+}
+
+main
