@@ -1,0 +1,76 @@
+package main
+
+import _ "embed"
+
+//go:embed added/submit_prepared.go.txt
+var submitPreparedSource []byte
+
+// dtmReplacements are the edits made to the copy of DTM. Each is as small as it can be; what they call lies
+// in ../hook or in an added file.
+func dtmReplacements() []replacement {
+	const svr = "dtmsvr/svr.go"
+	return []replacement{
+		{
+			name: "listeners: imports",
+			file: svr,
+			old:  "\t\"context\"\n\t\"fmt\"\n\t\"net\"\n\t\"time\"\n",
+			new:  "\t\"context\"\n\t\"time\"\n\n\t\"github.com/tcckit/tcckit/cmd/dtm-server/hook\"\n",
+		},
+		{
+			name: "listeners: HTTP_HOST, and no half-started server when the port is taken",
+			file: svr,
+			old: `	go func() {
+		err := app.Run(fmt.Sprintf(":%d", conf.HTTPPort))
+		if err != nil {
+			logger.Errorf("start server err: %v", err)
+		}
+	}()
+`,
+			new: `	logger.FatalIfError(hook.ServeHTTP(app, conf.HTTPPort))
+`,
+		},
+		{
+			name: "listeners: GRPC_HOST",
+			file: svr,
+			old:  `net.Listen("tcp", fmt.Sprintf(":%d", conf.GrpcPort))`,
+			new:  `hook.ListenGRPC(conf.GrpcPort)`,
+		},
+		{
+			name: "graceful stop of the gRPC server",
+			file: svr,
+			old:  "\treflection.Register(s)\n",
+			new:  "\treflection.Register(s)\n\thook.GRPCServer(s)\n",
+		},
+		{
+			name: "a Submit of a transaction with registered branches",
+			file: "dtmsvr/api.go",
+			old:  "\tt.Status = dtmcli.StatusSubmitted\n\tbranches, err := t.saveNew()\n",
+			new: `	if t.TransType == "tcc" || t.TransType == "xa" {
+		return submitPrepared(t)
+	}
+	t.Status = dtmcli.StatusSubmitted
+	branches, err := t.saveNew()
+`,
+		},
+		{
+			name: "the database file, which holds payloads, is its owner's alone",
+			file: "dtmsvr/storage/boltdb/boltdb.go",
+			old:  `bolt.Open("./dtm.bolt", 0666,`,
+			new:  `bolt.Open("./dtm.bolt", 0600,`,
+		},
+		{
+			name: "the store's password is not logged with the configuration",
+			file: "dtmsvr/config/config.go",
+			old:  "`yaml:\"Password\"`",
+			new:  "`yaml:\"Password\" json:\"-\"`",
+		},
+	}
+}
+
+// dtmAdditions are the files added to the copy of DTM. They end in .go.txt here because they are part of
+// another package.
+func dtmAdditions() []addition {
+	return []addition{
+		{file: "dtmsvr/submit_prepared.go", content: submitPreparedSource},
+	}
+}

@@ -1,0 +1,100 @@
+// Command dtm-server is the DTM coordinator, with its console, for tcckit: DTM v1.19.0 in a process of its
+// own (it cannot share one with DTM's client: both register the same protobuf file), listening on loopback
+// unless told otherwise. See README.md for its settings.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	_ "github.com/tcckit/tcckit/cmd/dtm-server/early"
+)
+
+// version is set by the build.
+var version = "unknown"
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "dtm-server:", err)
+		if errors.As(err, new(usageError)) {
+			os.Exit(2)
+		}
+		os.Exit(1)
+	}
+}
+
+// A usageError is a command line that makes no sense.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text + " (dtm-server -help lists what there is)" }
+
+func run(args []string) error {
+	command := "serve"
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		command, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("dtm-server", flag.ContinueOnError)
+	flags.SetOutput(os.Stdout)
+	flags.Usage = func() { fmt.Print(usage) }
+	config := flags.String("c", "", "")
+	showVersion := flags.Bool("version", false, "")
+	flags.BoolVar(showVersion, "v", false, "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return usageError{err.Error()}
+	case flags.NArg() > 0:
+		return usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
+	case *showVersion:
+		command = "version"
+	}
+	switch command {
+	case "help":
+		flags.Usage()
+		return nil
+	case "version":
+		fmt.Println("dtm-server", version)
+		return nil
+	case "serve", "migrate":
+	default:
+		return usageError{fmt.Sprintf("unknown command %q", command)}
+	}
+	settings, err := loadSettings(*config)
+	if err != nil {
+		return err
+	}
+	if command == "migrate" {
+		return migrateStore(context.Background(), settings)
+	}
+	return serve(settings)
+}
+
+const usage = `dtm-server runs the DTM coordinator.
+
+Usage:
+  dtm-server [-c FILE]           serve until SIGTERM
+  dtm-server migrate [-c FILE]   create the tables of the MySQL store that are missing
+  dtm-server -version
+  dtm-server -help
+
+-c FILE is a DTM configuration file (YAML); what it says wins over the environment.
+
+Environment (defaults in brackets):
+  HTTP_HOST [127.0.0.1]  HTTP_PORT [36789]   HTTP API, metrics and console
+  GRPC_HOST [127.0.0.1]  GRPC_PORT [36790]   gRPC API
+      DTM authenticates nobody: whoever reaches a port can end any transaction.
+  STORE_DRIVER [boltdb]  boltdb, redis or mysql (DTM's postgres and sqlserver are passed through, untested)
+  STORE_HOST, STORE_PORT, STORE_USER, STORE_PASSWORD, STORE_DB [dtm]
+  STORE_WAIT [30s]       how long to wait for the store at start
+  STORE_MIGRATE [on]     off: do not create missing MySQL tables at start
+  DATA_DIR [.]           where boltdb keeps its file, dtm.bolt
+  LOG_LEVEL [warn]       debug, info, warn or error; info writes about 6 KB per order
+  UPDATE_BRANCH_SYNC [1] leave it: DTM's asynchronous update deadlocks on a SQL store
+  TRANS_CRON_INTERVAL [3], RETRY_INTERVAL [10], TIMEOUT_TO_FAIL [35], REQUEST_TIMEOUT [3]   seconds
+  ADMIN_BASE_PATH        path prefix of the console behind a proxy
+  DTM_DIE_WITH_STDIN     1: end when stdin is closed, as it is when the parent process has died
+`

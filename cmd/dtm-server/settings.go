@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dtm-labs/dtm/dtmsvr/config"
+)
+
+// settings are what this program adds to DTM's own configuration, and that configuration.
+type settings struct {
+	httpHost, grpcHost string
+	dataDir            string
+	storeWait          time.Duration
+	migrateAtStart     bool
+	dieWithStdin       bool
+	configFile         string // absolute, or empty
+	dtm                *config.Type
+}
+
+// setDefaults puts into the environment, from which DTM reads its configuration, the values on which this
+// server differs from DTM's own defaults.
+func setDefaults() error {
+	for name, value := range map[string]string{
+		"STORE_DRIVER":       config.BoltDb,
+		"HTTP_PORT":          "36789",
+		"GRPC_PORT":          "36790",
+		"UPDATE_BRANCH_SYNC": "1",
+	} {
+		if os.Getenv(name) == "" {
+			if err := os.Setenv(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// loadSettings reads the environment and the configuration file, and refuses what DTM would only panic on.
+func loadSettings(configFile string) (settings, error) {
+	if err := setDefaults(); err != nil {
+		return settings{}, err
+	}
+	s := settings{
+		httpHost:       envOr("HTTP_HOST", "127.0.0.1"),
+		grpcHost:       envOr("GRPC_HOST", "127.0.0.1"),
+		dataDir:        envOr("DATA_DIR", "."),
+		migrateAtStart: true,
+	}
+	var err error
+	if s.storeWait, err = time.ParseDuration(envOr("STORE_WAIT", "30s")); err != nil || s.storeWait < 0 {
+		return s, fmt.Errorf("STORE_WAIT=%s: want a duration such as 30s", os.Getenv("STORE_WAIT"))
+	}
+	if s.migrateAtStart, err = envSwitch("STORE_MIGRATE", true); err != nil {
+		return s, err
+	}
+	if s.dieWithStdin, err = envSwitch("DTM_DIE_WITH_STDIN", false); err != nil {
+		return s, err
+	}
+	if configFile != "" {
+		if s.configFile, err = filepath.Abs(configFile); err != nil {
+			return s, err
+		}
+		if _, err := os.Stat(s.configFile); err != nil {
+			return s, fmt.Errorf("configuration file: %w", err)
+		}
+	}
+	if s.dtm, err = loadDTMConfig(s.configFile); err != nil {
+		return s, err
+	}
+	return s, s.check()
+}
+
+// loadDTMConfig has DTM read its configuration, with its panics turned into errors. (What its own check
+// refuses ends the process, with a message that says what is wrong.)
+func loadDTMConfig(file string) (_ *config.Type, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("configuration: %v", p)
+		}
+	}()
+	config.MustLoadConfig(file)
+	return &config.Config, nil
+}
+
+func (s settings) check() error {
+	store := s.dtm.Store
+	switch store.Driver {
+	case config.BoltDb:
+	case config.Redis, config.Mysql, config.Postgres, config.SQLServer:
+		if store.Host == "" || store.Port == 0 && !strings.Contains(store.Host, ",") {
+			return fmt.Errorf("STORE_DRIVER=%s needs STORE_HOST and STORE_PORT", store.Driver)
+		}
+	default:
+		return fmt.Errorf("STORE_DRIVER=%s: want boltdb, redis or mysql", store.Driver)
+	}
+	for name, port := range map[string]int64{"HTTP_PORT": s.dtm.HTTPPort, "GRPC_PORT": s.dtm.GrpcPort} {
+		if port < 1 || port > 65535 {
+			return fmt.Errorf("%s=%d: not a port", name, port)
+		}
+	}
+	switch strings.ToLower(s.dtm.LogLevel) {
+	case "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("LOG_LEVEL=%s: want debug, info, warn or error", s.dtm.LogLevel)
+	}
+	if s.dtm.TransCronInterval < 1 {
+		return errors.New("TRANS_CRON_INTERVAL: at least 1 second")
+	}
+	return nil
+}
+
+func (s settings) httpAddr() string { return hostPort(s.httpHost, s.dtm.HTTPPort) }
+func (s settings) grpcAddr() string { return hostPort(s.grpcHost, s.dtm.GrpcPort) }
+
+func hostPort(host string, port int64) string {
+	return net.JoinHostPort(host, strconv.FormatInt(port, 10))
+}
+
+func envOr(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+func envSwitch(name string, otherwise bool) (bool, error) {
+	switch value := os.Getenv(name); strings.ToLower(value) {
+	case "":
+		return otherwise, nil
+	case "1", "on", "true", "yes":
+		return true, nil
+	case "0", "off", "false", "no":
+		return false, nil
+	default:
+		return false, fmt.Errorf("%s=%s: want on or off", name, value)
+	}
+}
