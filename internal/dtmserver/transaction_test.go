@@ -1,0 +1,97 @@
+package dtmserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/dtm-labs/client/dtmgrpc/dtmgpb"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/tcckit/tcckit/internal/dtmserver"
+)
+
+// initiator speaks DTM's API as a client of the test.
+type initiator struct {
+	t      *testing.T
+	dtm    dtmgpb.DtmClient
+	server *dtmserver.Server
+}
+
+func newInitiator(t *testing.T, server *dtmserver.Server) initiator {
+	t.Helper()
+	conn, err := grpc.NewClient(server.GRPCAddr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	return initiator{t, dtmgpb.NewDtmClient(conn), server}
+}
+
+// tcc is the request about a transaction, the same in Prepare, Submit and Abort.
+func tcc(gid string) *dtmgpb.DtmRequest {
+	return &dtmgpb.DtmRequest{Gid: gid, TransType: "tcc", TransOptions: &dtmgpb.DtmTransOptions{
+		TimeoutToFail: 60, RetryInterval: 1, RequestTimeout: 30,
+	}}
+}
+
+// prepare begins a transaction with two branches, 01 and 02, and returns its gid.
+func (i initiator) prepare(p *participant) string {
+	i.t.Helper()
+	ctx := bounded(i.t)
+	gid := uuid.NewString()
+	_, err := i.dtm.Prepare(ctx, tcc(gid))
+	require.NoError(i.t, err)
+	for _, branch := range []string{"01", "02"} {
+		_, err := i.dtm.RegisterBranch(ctx, &dtmgpb.DtmBranchRequest{
+			Gid: gid, TransType: "tcc", BranchID: branch,
+			Data: map[string]string{"confirm": p.url("Confirm"), "cancel": p.url("Cancel")},
+		})
+		require.NoError(i.t, err)
+	}
+	return gid
+}
+
+func (i initiator) submit(gid string) error {
+	_, err := i.dtm.Submit(bounded(i.t), tcc(gid))
+	return err
+}
+
+// status asks DTM for a transaction's status; "" means that it knows no such transaction.
+func (i initiator) status(gid string) string {
+	i.t.Helper()
+	var answer struct {
+		Transaction *struct {
+			Status string `json:"status"`
+		} `json:"transaction"`
+	}
+	i.get("/api/dtmsvr/query?gid="+url.QueryEscape(gid), &answer)
+	if answer.Transaction == nil {
+		return ""
+	}
+	return answer.Transaction.Status
+}
+
+func (i initiator) awaitStatus(gid, want string) {
+	i.t.Helper()
+	require.Eventually(i.t, func() bool { return i.status(gid) == want }, bound, 20*time.Millisecond, "%s never %s", gid, want)
+}
+
+// get reads a JSON answer of DTM's HTTP API.
+func (i initiator) get(path string, into any) {
+	i.t.Helper()
+	ctx, cancel := context.WithTimeout(i.t.Context(), bound)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.server.HTTPURL()+path, nil)
+	require.NoError(i.t, err)
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	require.NoError(i.t, err)
+	defer response.Body.Close()
+	require.Equal(i.t, http.StatusOK, response.StatusCode)
+	require.NoError(i.t, json.NewDecoder(response.Body).Decode(into))
+}
