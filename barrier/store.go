@@ -2,6 +2,7 @@ package barrier
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tcckit/tcckit/tcc"
@@ -106,4 +107,40 @@ type StuckBranch struct {
 	TriedAt  time.Time `json:"tried_at"`
 	// Request is the Try's request in protobuf's wire format.
 	Request []byte `json:"request"`
+}
+
+// SetDefaults fills in what is zero and refuses what would harm. Stores call
+// it.
+func (o *SweepOptions) SetDefaults() error {
+	if o.Retention == 0 {
+		o.Retention = DefaultRetention
+	}
+	if o.Retention < MinRetention {
+		return fmt.Errorf("barrier: a retention of %s is refused: rows must outlive every late delivery, so at least %s", o.Retention, MinRetention)
+	}
+	if o.Limit == 0 {
+		o.Limit = 1000
+	}
+	if o.Limit < 1 || o.Limit > 10000 {
+		return fmt.Errorf("barrier: a sweep's limit of %d is refused: 1 to 10000", o.Limit)
+	}
+	return nil
+}
+
+// SetDefaults fills in what is zero and refuses what makes no sense. Stores
+// call it.
+func (o *StuckOptions) SetDefaults() error {
+	if o.OlderThan == 0 {
+		o.OlderThan = time.Hour
+	}
+	if o.OlderThan < 0 {
+		return fmt.Errorf("barrier: a negative age of %s", o.OlderThan)
+	}
+	if o.Limit == 0 {
+		o.Limit = 100
+	}
+	if o.Limit < 1 {
+		return fmt.Errorf("barrier: a limit of %d", o.Limit)
+	}
+	return nil
 }

@@ -1,0 +1,286 @@
+package sqlbranch
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/tcc"
+)
+
+// endBound is how long the end of a transaction (COMMIT, ROLLBACK, the mark
+// of a rejection) may take. It does not use the caller's context: a caller
+// who goes away in that moment would turn a known outcome into an unknown one.
+const endBound = 5 * time.Second
+
+// EndContext returns a context for the end of a transaction.
+func EndContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), endBound)
+}
+
+// LookError says that the delivery must be rolled back and that the barrier
+// row must be read to know what to answer. Cause is the error of the phase's
+// first round trip, in which the business runs before the barrier's answer is
+// known; it stands only if the row says that the business may run.
+type LookError struct{ Cause error }
+
+func (e *LookError) Error() string {
+	if e.Cause == nil {
+		return "the barrier row forbids the phase"
+	}
+	return e.Cause.Error()
+}
+
+func (e *LookError) Unwrap() error { return e.Cause }
+
+// UnknownError says that the end of a transaction was not acknowledged: it
+// may be committed or not. To run the delivery again is to find out.
+type UnknownError struct{ Cause error }
+
+func (e *UnknownError) Error() string {
+	return "barrier: it is not known whether the transaction was committed: " + e.Cause.Error()
+}
+
+func (e *UnknownError) Unwrap() error { return e.Cause }
+
+// delivery runs one call once.
+type delivery struct {
+	call    barrier.Call
+	session Session
+	tx      *tx
+	// entry is zero until the transaction has begun.
+	entry Entry
+	// failed is the first queued statement whose guard failed.
+	failed *barrier.Stmt
+}
+
+// Errors with which the transaction's begin stops work that has nothing more
+// to do. Work may return them or not: the delivery knows.
+var (
+	errSettled = errors.New("barrier: the branch is settled, the work has nothing to do")
+	errGuard   = errors.New("barrier: a queued statement did not affect the rows that it must")
+)
+
+// Deliver runs call once in s, and closes s. Its errors are those of
+// barrier.Store's Do, a *LookError, and the database's own, which the store
+// classifies.
+func Deliver(ctx context.Context, s Session, call barrier.Call, work barrier.Work) (barrier.Result, error) {
+	d := &delivery{call: call, session: s}
+	d.tx = &tx{guard: &guard{open: d.open}}
+	// A panicking work leaves here with its transaction rolled back.
+	defer s.Close()
+	response, workErr := d.work(ctx, work)
+	return d.settle(ctx, response, workErr)
+}
+
+func (d *delivery) work(ctx context.Context, work barrier.Work) (response []byte, err error) {
+	ended := false
+	defer func() {
+		if !ended {
+			_ = d.tx.guard.end()
+		}
+	}()
+	response, err = work(ctx, d.tx)
+	ended = true
+	failure := d.tx.guard.end()
+	switch {
+	case d.entry == Remembered, d.entry == Elsewhere, d.failed != nil:
+		return response, nil // whatever work made of it
+	case failure != nil:
+		return nil, &statementError{failure: failure, work: err}
+	}
+	return response, err
+}
+
+// statementError is a direct statement's failure, with what work made of it.
+type statementError struct{ failure, work error }
+
+func (e *statementError) Error() string {
+	if e.work == nil {
+		return fmt.Sprintf("barrier: the work went on after a statement failed: %v", e.failure)
+	}
+	return fmt.Sprintf("%v (the work returned: %v)", e.failure, e.work)
+}
+
+func (e *statementError) Unwrap() error { return e.failure }
+
+// open begins the transaction in the middle of work, at its first direct
+// statement.
+func (d *delivery) open(ctx context.Context) (driver.Conn, error) {
+	var err error
+	switch {
+	case d.tx.queueErr != nil:
+		err = d.tx.queueErr
+	case d.entry == 0:
+		err = d.enter(ctx, nil, d.tx.take())
+	case len(d.tx.queued) > 0:
+		err = d.run(ctx, d.tx.take())
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case d.entry != Entered:
+		return nil, errSettled
+	case d.failed != nil:
+		return nil, errGuard
+	}
+	return d.session.Lease().Conn, nil
+}
+
+func (d *delivery) enter(ctx context.Context, response []byte, stmts []barrier.Stmt) error {
+	e, counts, err := d.session.Enter(ctx, response, stmts)
+	if err != nil {
+		return err
+	}
+	d.entry = e
+	if e == Entered {
+		return d.check(stmts, counts)
+	}
+	return nil
+}
+
+func (d *delivery) run(ctx context.Context, stmts []barrier.Stmt) error {
+	counts, err := d.session.Run(ctx, stmts)
+	if err != nil {
+		return err
+	}
+	return d.check(stmts, counts)
+}
+
+// check compares the rows affected with those declared.
+func (d *delivery) check(stmts []barrier.Stmt, counts []int64) error {
+	for i := range stmts {
+		switch {
+		case counts[i] > stmts[i].Rows:
+			return fmt.Errorf("barrier: %q affected %d rows, more than the %d that it must", stmts[i].Query, counts[i], stmts[i].Rows)
+		case counts[i] < stmts[i].Rows && d.failed == nil:
+			d.failed = &stmts[i]
+		}
+	}
+	return nil
+}
+
+// settle ends the delivery after work has returned.
+func (d *delivery) settle(ctx context.Context, response []byte, workErr error) (barrier.Result, error) {
+	var failure *statementError
+	switch {
+	case d.tx.queueErr != nil && d.entry <= Entered:
+		return barrier.Result{}, d.tx.queueErr
+	case errors.As(workErr, &failure):
+		return barrier.Result{}, d.afterFailure(ctx, failure)
+	}
+	stored := response
+	if d.entry == 0 {
+		stmts := d.tx.take()
+		if workErr != nil {
+			stmts, response = nil, nil
+		}
+		if err := d.enter(ctx, response, stmts); err != nil {
+			return barrier.Result{}, &LookError{Cause: err}
+		}
+		stored = nil
+	} else if d.entry == Entered && workErr == nil && d.failed == nil && len(d.tx.queued) > 0 {
+		if err := d.run(ctx, d.tx.take()); err != nil {
+			return barrier.Result{}, err
+		}
+	}
+	switch {
+	case d.entry == Remembered:
+		return barrier.Result{Outcome: tcc.EmptyCancel}, nil
+	case d.entry == Elsewhere:
+		return barrier.Result{}, &LookError{}
+	case d.failed != nil:
+		return barrier.Result{}, d.otherwise(ctx)
+	case workErr != nil:
+		return barrier.Result{}, d.refuse(ctx, workErr)
+	}
+	end, cancel := EndContext(ctx)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return barrier.Result{}, err
+	}
+	if err := d.session.Commit(end, stored); err != nil {
+		return barrier.Result{}, &UnknownError{err}
+	}
+	for _, f := range d.tx.after {
+		f()
+	}
+	return barrier.Result{Response: response, Outcome: tcc.Done}, nil
+}
+
+// afterFailure decides on a branch of which a direct statement failed. Work
+// may have turned a constraint's violation into a rejection; that is its
+// right. It may not go on, and it may not judge what has ended the
+// transaction.
+func (d *delivery) afterFailure(ctx context.Context, e *statementError) error {
+	switch {
+	case d.entry != Entered:
+		return &LookError{Cause: e}
+	case e.work != nil && d.session.Alive(e.failure):
+		return d.refuse(ctx, e.work)
+	}
+	return e
+}
+
+// refuse ends a branch whose work returned an error of its own.
+func (d *delivery) refuse(ctx context.Context, workErr error) error {
+	var r *tcc.Rejection
+	if errors.As(workErr, &r) && d.call.Branch.Phase == tcc.Try {
+		return d.reject(ctx, r)
+	}
+	return workErr
+}
+
+// reject makes a rejection stick, and returns it only then.
+func (d *delivery) reject(ctx context.Context, r *tcc.Rejection) error {
+	fit := r.Fit()
+	end, cancel := EndContext(ctx)
+	defer cancel()
+	if err := d.session.Reject(end, fit); err != nil {
+		return &UnknownError{err}
+	}
+	return fit
+}
+
+// otherwise asks the failed statement why it failed.
+func (d *delivery) otherwise(ctx context.Context) error {
+	s := d.failed
+	if d.call.Branch.Phase != tcc.Try {
+		return fmt.Errorf("barrier: in %s %q affected fewer rows than the %d that it must: what the try set aside is gone", d.call.Branch.Phase, s.Query, s.Rows)
+	}
+	if s.Otherwise == nil {
+		return fmt.Errorf("barrier: %q affected fewer rows than the %d that it must, and has no Otherwise to say why", s.Query, s.Rows)
+	}
+	undone := false
+	why := &tx{readOnly: true, guard: &guard{open: func(ctx context.Context) (driver.Conn, error) {
+		if !undone {
+			if err := d.session.Undo(ctx); err != nil {
+				return nil, err
+			}
+			undone = true
+		}
+		return d.session.Lease().Conn, nil
+	}}}
+	ended := false
+	defer func() {
+		if !ended {
+			_ = why.guard.end()
+		}
+	}()
+	err := s.Otherwise(ctx, why)
+	ended = true
+	failure := why.guard.end()
+	switch {
+	case failure != nil:
+		return failure
+	case why.queueErr != nil:
+		return why.queueErr
+	case err == nil:
+		return fmt.Errorf("barrier: Otherwise of %q gave no reason", s.Query)
+	}
+	return d.refuse(ctx, err)
+}

@@ -1,0 +1,50 @@
+package sqlbranch
+
+import (
+	"context"
+
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/tcc"
+)
+
+// Entry is how a delivery's transaction began.
+type Entry uint8
+
+// The entries.
+const (
+	// Entered: the transaction is open, the barrier row is in the phase's
+	// state, and the business may run.
+	Entered Entry = iota + 1
+	// Remembered: an empty cancel was committed. The session is at its end.
+	Remembered
+	// Elsewhere: the row's state forbids the phase, or is not what it was
+	// expected to be. The transaction is rolled back; the row must be read.
+	Elsewhere
+)
+
+// Session is one database transaction of one delivery. Its methods are called
+// in the order Enter, then Run and Undo any number of times, then one of
+// Reject and Commit; Close is called last, always.
+type Session interface {
+	// Enter begins the transaction, brings the barrier row into the phase's
+	// state, sets a savepoint and runs stmts. response is stored with a Try's
+	// row. counts are the rows that each of stmts changed.
+	Enter(ctx context.Context, response []byte, stmts []barrier.Stmt) (e Entry, counts []int64, err error)
+	// Alive reports whether the transaction is as it was before the statement
+	// that failed with err, so that it may still be ended by a commit.
+	Alive(err error) bool
+	// Lease is the connection of the transaction.
+	Lease() *Lease
+	// Run runs statements in the transaction.
+	Run(ctx context.Context, stmts []barrier.Stmt) (counts []int64, err error)
+	// Undo rolls back to the savepoint.
+	Undo(ctx context.Context) error
+	// Reject rolls back to the savepoint, marks the row as rejected and
+	// commits.
+	Reject(ctx context.Context, r *tcc.Rejection) error
+	// Commit stores a response that Enter was not given, if there is one, and
+	// commits.
+	Commit(ctx context.Context, response []byte) error
+	// Close ends the transaction if it is open and gives the connection back.
+	Close()
+}

@@ -1,0 +1,154 @@
+package sqlbranch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// errRefused is wrapped by every error for a statement that must not run
+// inside a branch.
+var errRefused = errors.New("barrier: statement refused")
+
+// allowed are the first words of the statements that work may run directly.
+// It is a list of what is known to stay inside the transaction: DDL commits
+// it, SET and LOCK TABLES escape it, CALL can do either.
+var allowed = map[string]bool{
+	"SELECT": true, "INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true,
+	"WITH": true, "VALUES": true, "TABLE": true, "EXPLAIN": true, "DESCRIBE": true, "SHOW": true,
+}
+
+// queueable are the first words of the statements that work may queue: those
+// that count rows.
+var queueable = map[string]bool{"INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true}
+
+// checkStatement refuses everything but one statement whose first word is in
+// words. It is a guard against mistakes, not against somebody who writes SQL
+// to harm.
+func checkStatement(query string, words map[string]bool) error {
+	s := scanner{text: query}
+	word := s.firstWord()
+	switch {
+	case s.err != nil:
+		return fmt.Errorf("%w: %w", errRefused, s.err)
+	case word == "":
+		return fmt.Errorf("%w: it is empty", errRefused)
+	case !words[word]:
+		return fmt.Errorf("%w: %s may not run inside a branch", errRefused, word)
+	}
+	if err := s.restIsOne(); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return nil
+}
+
+// scanner reads SQL just well enough to tell words, strings and comments
+// apart, as MySQL and SQLite both write them.
+type scanner struct {
+	text string
+	pos  int
+	err  error
+}
+
+var (
+	errExecutableComment = errors.New("executable comments are not allowed")
+	errUnterminated      = errors.New("a string or comment does not end")
+	errSeveral           = errors.New("it holds more than one statement")
+)
+
+// firstWord skips space, comments and opening parentheses and returns the
+// word after them in capitals.
+func (s *scanner) firstWord() string {
+	for s.pos < len(s.text) && s.err == nil {
+		if s.text[s.pos] == '(' {
+			s.pos++
+			continue
+		}
+		if !s.skipBlank() {
+			break
+		}
+	}
+	start := s.pos
+	for s.pos < len(s.text) && isWordByte(s.text[s.pos]) {
+		s.pos++
+	}
+	return strings.ToUpper(s.text[start:s.pos])
+}
+
+// restIsOne reads to the end and refuses anything but blanks after a
+// semicolon.
+func (s *scanner) restIsOne() error {
+	ended := false
+	for s.pos < len(s.text) && s.err == nil {
+		if s.skipBlank() {
+			continue
+		}
+		if s.err != nil {
+			break
+		}
+		c := s.text[s.pos]
+		switch {
+		case ended && c != ';':
+			return errSeveral
+		case c == ';':
+			ended = true
+			s.pos++
+		case c == '\'' || c == '"' || c == '`':
+			s.skipQuoted(c)
+		default:
+			s.pos++
+		}
+	}
+	return s.err
+}
+
+// skipBlank skips one space or comment and reports whether there was one.
+func (s *scanner) skipBlank() bool {
+	rest := s.text[s.pos:]
+	switch {
+	case rest == "":
+		return false
+	case strings.IndexByte(" \t\r\n\f\v", rest[0]) >= 0:
+		s.pos++
+		return true
+	case rest[0] == '#', strings.HasPrefix(rest, "--") && (len(rest) == 2 || rest[2] <= ' '):
+		end := strings.IndexByte(rest, '\n')
+		if end < 0 {
+			end = len(rest) - 1
+		}
+		s.pos += end + 1
+		return true
+	case strings.HasPrefix(rest, "/*"):
+		if strings.HasPrefix(rest, "/*!") || strings.HasPrefix(rest, "/*M!") {
+			s.err = errExecutableComment
+			return false
+		}
+		end := strings.Index(rest[2:], "*/")
+		if end < 0 {
+			s.err = errUnterminated
+			return false
+		}
+		s.pos += 2 + end + 2
+		return true
+	}
+	return false
+}
+
+// skipQuoted skips a string or quoted name that begins at pos. A doubled quote
+// inside reads as two strings, which comes to the same.
+func (s *scanner) skipQuoted(quote byte) {
+	for i := s.pos + 1; i < len(s.text); i++ {
+		switch {
+		case s.text[i] == '\\' && quote != '`':
+			i++
+		case s.text[i] == quote:
+			s.pos = i + 1
+			return
+		}
+	}
+	s.err = errUnterminated
+}
+
+func isWordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= '0' && c <= '9'
+}

@@ -1,0 +1,98 @@
+package sqlbranch
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tcckit/tcckit/barrier"
+)
+
+// tx implements barrier.Tx on a guard.
+type tx struct {
+	guard  *guard
+	queued []barrier.Stmt
+	after  []func()
+	// queueErr is the first malformed statement, or a use of Queue where
+	// there is none.
+	queueErr error
+	readOnly bool
+}
+
+// ExecContext implements barrier.Tx.
+func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if t.readOnly {
+		return nil, t.guard.done(fmt.Errorf("%w: Otherwise may only read", errRefused))
+	}
+	return t.pool(ctx).ExecContext(ctx, query, args...)
+}
+
+// PrepareContext implements barrier.Tx.
+func (t *tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	if t.readOnly {
+		return nil, t.guard.done(fmt.Errorf("%w: Otherwise may only read, by Query", errRefused))
+	}
+	return t.pool(ctx).PrepareContext(ctx, query)
+}
+
+// QueryContext implements barrier.Tx.
+func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.pool(ctx).QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext implements barrier.Tx.
+func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.pool(ctx).QueryRowContext(ctx, query, args...)
+}
+
+// pool runs what is queued and returns what work's statement runs on.
+func (t *tx) pool(ctx context.Context) *sql.DB {
+	if len(t.queued) > 0 {
+		t.guard.flush(ctx)
+	}
+	return t.guard.pool()
+}
+
+// Queue implements barrier.Tx.
+func (t *tx) Queue(s barrier.Stmt) {
+	if t.queueErr != nil {
+		return
+	}
+	if t.readOnly {
+		t.queueErr = fmt.Errorf("%w: Otherwise may only read", errRefused)
+		return
+	}
+	if err := checkStatement(s.Query, queueable); err != nil {
+		t.queueErr = err
+		return
+	}
+	if n := strings.Count(s.Query, "?"); n != len(s.Args) {
+		t.queueErr = fmt.Errorf("%w: it has %d question marks and %d arguments; a literal question mark must be an argument", errRefused, n, len(s.Args))
+		return
+	}
+	if s.Rows < 0 {
+		t.queueErr = fmt.Errorf("%w: it must affect %d rows", errRefused, s.Rows)
+		return
+	}
+	t.queued = append(t.queued, s)
+}
+
+// AfterCommit implements barrier.Tx.
+func (t *tx) AfterCommit(f func()) { t.after = append(t.after, f) }
+
+// take returns what is queued, in the order in which it must run, and empties
+// the queue.
+func (t *tx) take() []barrier.Stmt {
+	stmts := t.queued
+	t.queued = nil
+	if slices.ContainsFunc(stmts, func(s barrier.Stmt) bool { return s.Key == "" }) {
+		return stmts
+	}
+	slices.SortStableFunc(stmts, func(a, b barrier.Stmt) int {
+		return cmp.Or(cmp.Compare(a.Query, b.Query), cmp.Compare(a.Key, b.Key))
+	})
+	return stmts
+}

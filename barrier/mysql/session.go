@@ -1,0 +1,281 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
+	"github.com/tcckit/tcckit/tcc"
+)
+
+// The barrier's statements.
+//
+// Cancel's counts are 1 for a row that was not there (empty cancel), 2 for one
+// that was TRIED, and 0 for one in any other state. MySQL assigns from left to
+// right, so state, which the others look at, comes last.
+const (
+	insertTried = "INSERT INTO sub_transaction_barrier (gid, branch_id, state, updated_at, method, request, response) VALUES (?, ?, 1, UTC_TIMESTAMP(3), ?, ?, ?)"
+
+	updateConfirmed = "UPDATE sub_transaction_barrier SET state = 2, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL WHERE gid = ? AND branch_id = ? AND state = 1"
+
+	upsertCancelled = "INSERT INTO sub_transaction_barrier (gid, branch_id, state, updated_at) VALUES (?, ?, 4, UTC_TIMESTAMP(3))" +
+		" ON DUPLICATE KEY UPDATE updated_at = IF(state = 1, UTC_TIMESTAMP(3), updated_at)," +
+		" method = IF(state = 1, NULL, method), request = IF(state = 1, NULL, request), response = IF(state = 1, NULL, response)," +
+		" state = IF(state = 1, 3, state)"
+
+	updateRejected = "UPDATE sub_transaction_barrier SET state = 5, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL, response = NULL, reason = ? WHERE gid = ? AND branch_id = ?"
+
+	updateResponse = "UPDATE sub_transaction_barrier SET response = ? WHERE gid = ? AND branch_id = ?"
+)
+
+// step is one statement of a round trip.
+type step struct {
+	query string
+	args  []any
+}
+
+var (
+	start     = step{query: "START TRANSACTION"}
+	savepoint = step{query: "SAVEPOINT tcc"}
+	undo      = step{query: "ROLLBACK TO SAVEPOINT tcc"}
+	commit    = step{query: "COMMIT"}
+	rollback  = step{query: "ROLLBACK"}
+)
+
+// session is one delivery's transaction.
+type session struct {
+	store    *Store
+	call     barrier.Call
+	stepwise bool
+	lease    *sqlbranch.Lease
+	// open says that a transaction may be open on the connection.
+	open bool
+}
+
+// Session implements sqlbranch.Backend.
+func (s *Store) Session(call barrier.Call, stepwise bool) sqlbranch.Session {
+	return &session{store: s, call: call, stepwise: stepwise}
+}
+
+// Lease implements sqlbranch.Session.
+func (s *session) Lease() *sqlbranch.Lease { return s.lease }
+
+// Alive implements sqlbranch.Session.
+func (s *session) Alive(err error) bool { return alive(err) }
+
+// Enter implements sqlbranch.Session.
+func (s *session) Enter(ctx context.Context, response []byte, stmts []barrier.Stmt) (sqlbranch.Entry, []int64, error) {
+	lease, err := sqlbranch.Acquire(ctx, s.store.db)
+	if err != nil {
+		return 0, nil, err
+	}
+	s.lease, s.open = lease, true
+	steps := s.begin()
+	row := len(steps)
+	steps = append(steps, s.row(response))
+	if s.call.Branch.Phase != tcc.Confirm {
+		steps = append(steps, savepoint)
+	}
+	business := len(steps)
+	if !s.stepwise {
+		steps = appendStmts(steps, stmts)
+	}
+	counts, err := s.trip(ctx, steps)
+	if err != nil {
+		return 0, nil, err
+	}
+	entry, err := s.entry(ctx, counts[row])
+	if entry != sqlbranch.Entered || err != nil {
+		return entry, nil, err
+	}
+	if s.stepwise {
+		counts, err = s.Run(ctx, stmts)
+		return entry, counts, err
+	}
+	return entry, counts[business:], nil
+}
+
+// begin returns the steps that begin a transaction. Connections that the
+// store made have their isolation set already.
+func (s *session) begin() []step {
+	if s.store.owned {
+		return []step{start}
+	}
+	return []step{{query: "SET TRANSACTION ISOLATION LEVEL " + s.store.opts.isolation()}, start}
+}
+
+// row returns the statement that brings the barrier row into the phase's
+// state.
+func (s *session) row(response []byte) step {
+	b := s.call.Branch
+	switch b.Phase {
+	case tcc.Confirm:
+		return step{updateConfirmed, []any{b.GID, b.ID}}
+	case tcc.Cancel:
+		return step{upsertCancelled, []any{b.GID, b.ID}}
+	default:
+		return step{insertTried, []any{b.GID, b.ID, b.Method, s.call.Request, orNull(response)}}
+	}
+}
+
+// entry reads what the barrier's statement did off the rows that it affected.
+func (s *session) entry(ctx context.Context, affected int64) (sqlbranch.Entry, error) {
+	cancel := s.call.Branch.Phase == tcc.Cancel
+	switch {
+	case affected == 0:
+		return sqlbranch.Elsewhere, nil
+	case cancel && affected == 1:
+		// The business of an empty cancel is undone; the row stays.
+		end, done := sqlbranch.EndContext(ctx)
+		defer done()
+		if _, err := s.trip(end, []step{undo, commit}); err != nil {
+			return 0, &sqlbranch.UnknownError{Cause: err}
+		}
+		s.open = false
+		return sqlbranch.Remembered, nil
+	case cancel && affected == 2, !cancel && affected == 1:
+		return sqlbranch.Entered, nil
+	}
+	return 0, fmt.Errorf("barrier/mysql: the barrier row of %s counted %d rows", s.call.Branch, affected)
+}
+
+// Run implements sqlbranch.Session.
+func (s *session) Run(ctx context.Context, stmts []barrier.Stmt) ([]int64, error) {
+	if len(stmts) == 0 {
+		return nil, nil
+	}
+	return s.trip(ctx, appendStmts(nil, stmts))
+}
+
+// Undo implements sqlbranch.Session.
+func (s *session) Undo(ctx context.Context) error {
+	_, err := s.trip(ctx, []step{undo})
+	return err
+}
+
+// Reject implements sqlbranch.Session.
+func (s *session) Reject(ctx context.Context, r *tcc.Rejection) error {
+	reason, err := sqlbranch.EncodeRejection(r)
+	if err != nil {
+		return err
+	}
+	b := s.call.Branch
+	counts, err := s.trip(ctx, []step{undo, {updateRejected, []any{reason, b.GID, b.ID}}, commit})
+	if err != nil {
+		return err
+	}
+	s.open = false
+	if counts[1] != 1 {
+		return fmt.Errorf("barrier/mysql: the rejection of %s marked %d rows", b, counts[1])
+	}
+	return nil
+}
+
+// Commit implements sqlbranch.Session.
+func (s *session) Commit(ctx context.Context, response []byte) error {
+	steps := []step{commit}
+	if len(response) > 0 {
+		b := s.call.Branch
+		steps = []step{{updateResponse, []any{response, b.GID, b.ID}}, commit}
+	}
+	if _, err := s.trip(ctx, steps); err != nil {
+		return err
+	}
+	s.open = false
+	return nil
+}
+
+// Close implements sqlbranch.Session. A connection goes back to the pool only
+// after an acknowledged COMMIT or ROLLBACK: an open transaction would swallow
+// the statements of its next user.
+func (s *session) Close() {
+	if s.lease == nil {
+		return
+	}
+	clean := !s.open
+	if s.open {
+		ctx, cancel := sqlbranch.EndContext(context.Background())
+		defer cancel()
+		_, err := s.lease.Exec(ctx, rollback.query)
+		clean = err == nil
+	}
+	s.lease.GiveBack(clean)
+	s.lease = nil
+}
+
+// trip runs steps in as few round trips as the connection allows and returns
+// the rows that each affected. After an error, steps before the failing one
+// have run.
+func (s *session) trip(ctx context.Context, steps []step) ([]int64, error) {
+	if len(steps) == 1 || !s.store.facts.multi {
+		return s.oneByOne(ctx, steps)
+	}
+	var text strings.Builder
+	var args []any
+	for i, st := range steps {
+		if i > 0 {
+			text.WriteString("; ")
+		}
+		text.WriteString(strings.TrimRight(st.query, "; \t\r\n"))
+		args = append(args, st.args...)
+	}
+	res, err := s.lease.Exec(ctx, text.String(), args...)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	all, ok := res.(mysqldriver.Result)
+	if !ok {
+		return nil, fmt.Errorf("barrier/mysql: the driver's result is a %T", res)
+	}
+	counts := all.AllRowsAffected()
+	if len(counts) != len(steps) {
+		return nil, fmt.Errorf("barrier/mysql: %d statements gave %d results", len(steps), len(counts))
+	}
+	return counts, nil
+}
+
+func (s *session) oneByOne(ctx context.Context, steps []step) ([]int64, error) {
+	counts := make([]int64, len(steps))
+	for i, st := range steps {
+		res, err := s.lease.Exec(ctx, st.query, st.args...)
+		if err != nil {
+			return nil, s.failed(err)
+		}
+		if counts[i], err = res.RowsAffected(); err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+// failed keeps a connection from going back to the pool on which its server
+// takes no writes any more: the next one may lead to its successor.
+func (s *session) failed(err error) error {
+	if classify(err) == sqlbranch.Away {
+		s.lease.Spoil()
+	}
+	if errors.Is(err, driver.ErrSkip) {
+		return errors.New("barrier/mysql: the arguments do not fit the server's max_allowed_packet")
+	}
+	return err
+}
+
+func appendStmts(steps []step, stmts []barrier.Stmt) []step {
+	for _, st := range stmts {
+		steps = append(steps, step{st.Query, st.Args})
+	}
+	return steps
+}
+
+// orNull stores nothing rather than an empty string.
+func orNull(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}

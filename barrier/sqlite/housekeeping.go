@@ -1,0 +1,79 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tcckit/tcckit/barrier"
+)
+
+// Sweep implements barrier.Store.
+func (s *Store) Sweep(ctx context.Context, opts barrier.SweepOptions) (barrier.SweepResult, error) {
+	if err := opts.SetDefaults(); err != nil {
+		return barrier.SweepResult{}, err
+	}
+	n, next, err := s.chunk(ctx, opts)
+	if err != nil {
+		return barrier.SweepResult{}, fmt.Errorf("barrier/sqlite: sweep: %w", err)
+	}
+	res, err := s.db.ExecContext(ctx,
+		`DELETE FROM sub_transaction_barrier WHERE (gid, branch_id) > (?, ?) AND (gid, branch_id) <= (?, ?) AND state <> 1 AND updated_at < ?`,
+		opts.After.GID, opts.After.BranchID, next.GID, next.BranchID, time.Now().Add(-opts.Retention).UnixMilli())
+	if err != nil {
+		return barrier.SweepResult{}, fmt.Errorf("barrier/sqlite: sweep: %w", err)
+	}
+	deleted, err := res.RowsAffected()
+	if err != nil {
+		return barrier.SweepResult{}, err
+	}
+	return barrier.SweepResult{Scanned: n, Deleted: deleted, Next: next, Done: n < int64(opts.Limit)}, nil
+}
+
+// chunk counts the rows of one chunk and returns the last of them.
+func (s *Store) chunk(ctx context.Context, opts barrier.SweepOptions) (n int64, last barrier.Position, err error) {
+	rows, err := s.db.QueryContext(ctx,
+		`SELECT gid, branch_id FROM sub_transaction_barrier WHERE (gid, branch_id) > (?, ?) ORDER BY gid, branch_id LIMIT ?`,
+		opts.After.GID, opts.After.BranchID, opts.Limit)
+	if err != nil {
+		return 0, last, err
+	}
+	defer func() { _ = rows.Close() }()
+	last = opts.After
+	for rows.Next() {
+		if err := rows.Scan(&last.GID, &last.BranchID); err != nil {
+			return 0, last, err
+		}
+		n++
+	}
+	return n, last, errors.Join(rows.Err(), rows.Close())
+}
+
+// Stuck implements barrier.Store.
+func (s *Store) Stuck(ctx context.Context, opts barrier.StuckOptions) ([]barrier.StuckBranch, error) {
+	if err := opts.SetDefaults(); err != nil {
+		return nil, err
+	}
+	rows, err := s.db.QueryContext(ctx,
+		`SELECT gid, branch_id, COALESCE(method, ''), updated_at, request FROM sub_transaction_barrier WHERE state = 1 AND updated_at < ? ORDER BY gid, branch_id LIMIT ?`,
+		time.Now().Add(-opts.OlderThan).UnixMilli(), opts.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("barrier/sqlite: stuck: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []barrier.StuckBranch
+	for rows.Next() {
+		var b barrier.StuckBranch
+		var at int64
+		if err := rows.Scan(&b.GID, &b.BranchID, &b.Method, &at, &b.Request); err != nil {
+			return nil, fmt.Errorf("barrier/sqlite: stuck: %w", err)
+		}
+		b.TriedAt = time.UnixMilli(at).UTC()
+		out = append(out, b)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, fmt.Errorf("barrier/sqlite: stuck: %w", err)
+	}
+	return out, nil
+}
