@@ -4,5 +4,5 @@ package main
 
 import "io/fs"
 
-// consoleFiles returns nothing: the console is not in this build.
-func consoleFiles() (fs.FS, []byte) { return nil, nil }
+// consoleFiles returns nil: the console is not in this build.
+func consoleFiles() fs.FS { return nil }

@@ -12,15 +12,11 @@ import (
 //go:embed all:console
 var consoleFolder embed.FS
 
-// consoleFiles returns the built console and its index page.
-func consoleFiles() (fs.FS, []byte) {
+// consoleFiles returns the built console.
+func consoleFiles() fs.FS {
 	files, err := fs.Sub(consoleFolder, "console")
 	if err != nil {
-		return nil, nil
+		return nil
 	}
-	index, err := fs.ReadFile(files, "index.html")
-	if err != nil {
-		return nil, nil
-	}
-	return files, index
+	return files
 }

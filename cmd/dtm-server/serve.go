@@ -90,7 +90,7 @@ func (h *host) start() error {
 		return errors.New("DTM did not start")
 	}
 	if h.server() == nil { // the unpatched build serves by itself, on all interfaces
-		addConsole(api, conf.AdminBasePath)
+		addConsole(api, conf.AdminBasePath, consoleFiles())
 		h.announce(hostPort("", conf.HTTPPort), hostPort("", conf.GrpcPort))
 		return nil
 	}
@@ -105,12 +105,15 @@ func (h *host) announce(httpAddr, grpcAddr string) {
 // ServeHTTP implements hook.Host. The console's routes are added before the first request can arrive: gin's
 // routes must not change while it serves.
 func (h *host) ServeHTTP(api *gin.Engine, _ int64) error {
-	addConsole(api, h.settings.dtm.AdminBasePath)
+	addConsole(api, h.settings.dtm.AdminBasePath, consoleFiles())
 	listener, err := listen("HTTP", h.settings.httpAddr())
 	if err != nil {
 		exit(err)
 	}
-	server := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}
+	// No web page that someone on this machine visits shall end transactions: DTM takes a POST of any
+	// content type from anywhere.
+	handler := http.NewCrossOriginProtection().Handler(api)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	h.mu.Lock()
 	h.http = server
 	h.mu.Unlock()

@@ -77,12 +77,12 @@ func loadSettings(configFile string) (settings, error) {
 	return s, s.check()
 }
 
-// loadDTMConfig has DTM read its configuration, with its panics turned into errors. (What its own check
-// refuses ends the process, with a message that says what is wrong.)
+// loadDTMConfig has DTM read its configuration, and turns its panics into errors. (Stock DTM ends the process
+// instead when its own check refuses something.)
 func loadDTMConfig(file string) (_ *config.Type, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("configuration: %v", p)
+			err = fmt.Errorf("configuration: %v (dtm-server -help lists the settings)", p)
 		}
 	}()
 	config.MustLoadConfig(file)
@@ -90,15 +90,10 @@ func loadDTMConfig(file string) (_ *config.Type, err error) {
 }
 
 func (s settings) check() error {
-	store := s.dtm.Store
-	switch store.Driver {
-	case config.BoltDb:
-	case config.Redis, config.Mysql, config.Postgres, config.SQLServer:
-		if store.Host == "" || store.Port == 0 && !strings.Contains(store.Host, ",") {
-			return fmt.Errorf("STORE_DRIVER=%s needs STORE_HOST and STORE_PORT", store.Driver)
-		}
+	switch driver := s.dtm.Store.Driver; driver {
+	case config.BoltDb, config.Redis, config.Mysql, config.Postgres, config.SQLServer:
 	default:
-		return fmt.Errorf("STORE_DRIVER=%s: want boltdb, redis or mysql", store.Driver)
+		return fmt.Errorf("STORE_DRIVER=%s: want boltdb, redis or mysql", driver)
 	}
 	for name, port := range map[string]int64{"HTTP_PORT": s.dtm.HTTPPort, "GRPC_PORT": s.dtm.GrpcPort} {
 		if port < 1 || port > 65535 {

@@ -25,16 +25,28 @@ func waitForStore(ctx context.Context, s settings) error {
 	ctx, cancel := context.WithTimeout(ctx, s.storeWait)
 	defer cancel()
 	for {
-		err := prepareStore(ctx, s)
+		err := attemptStore(ctx, s)
 		if err == nil || isPermanent(err) {
 			return err
 		}
-		fmt.Fprintln(os.Stderr, "dtm-server: waiting for the store:", err)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the store did not answer within %s (STORE_WAIT); check STORE_HOST and STORE_PORT: %w", s.storeWait, err)
 		case <-time.After(storeRetryPause):
+			fmt.Fprintln(os.Stderr, "dtm-server: waiting for the store:", err)
 		}
+	}
+}
+
+// attemptStore does not wait for an attempt longer than ctx: DTM's stores know no context.
+func attemptStore(ctx context.Context, s settings) error {
+	result := make(chan error, 1)
+	go func() { result <- prepareStore(ctx, s) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return errors.New("no answer")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/tcckit/tcckit/internal/dtmserver"
 )
@@ -95,3 +98,23 @@ func (i initiator) get(path string, into any) {
 	require.Equal(i.t, http.StatusOK, response.StatusCode)
 	require.NoError(i.t, json.NewDecoder(response.Body).Decode(into))
 }
+
+// prepareLong is prepare with one branch and long values.
+func (i initiator) prepareLong(p *participant) string {
+	i.t.Helper()
+	gid := uuid.NewString()
+	request := tcc(gid)
+	request.TransOptions.BranchHeaders = map[string]string{"x-long": long(3000)}
+	_, err := i.dtm.Prepare(bounded(i.t), request)
+	require.NoError(i.t, err)
+	payload, err := proto.Marshal(wrapperspb.String(long(200_000)))
+	require.NoError(i.t, err)
+	_, err = i.dtm.RegisterBranch(bounded(i.t), &dtmgpb.DtmBranchRequest{
+		Gid: gid, TransType: "tcc", BranchID: "01", BusiPayload: payload,
+		Data: map[string]string{"confirm": p.url("Confirm"), "cancel": p.url("Cancel")},
+	})
+	require.NoError(i.t, err)
+	return gid
+}
+
+func long(n int) string { return strings.Repeat("x", n) }

@@ -59,6 +59,17 @@ func dtmReplacements() []replacement {
 			new:  `bolt.Open("./dtm.bolt", 0600,`,
 		},
 		{
+			name: "a bad configuration is told without a stack trace",
+			file: "dtmsvr/config/config.go",
+			old: `	logger.FatalfIf(err != nil, ` + "`" + `config error: '%v'.
+	please visit http://d.dtm.pub to see the config document.` + "`" + `, err)
+`,
+			new: `	if err != nil {
+		panic(err)
+	}
+`,
+		},
+		{
 			name: "the store's password is not logged with the configuration",
 			file: "dtmsvr/config/config.go",
 			old:  "`yaml:\"Password\"`",
