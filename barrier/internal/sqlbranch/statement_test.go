@@ -1,0 +1,99 @@
+package sqlbranch
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCheckStatement(t *testing.T) {
+	for _, c := range []struct {
+		query string
+		want  string // part of the error, empty if it is allowed
+	}{
+		{"UPDATE a SET b = 1", ""},
+		{"  \n\tupdate a set b = 1;", ""},
+		{"-- why\nUPDATE a SET b = 1 ; -- done", ""},
+		{"# why\nUPDATE a SET b = 1", ""},
+		{"/* why; not */ UPDATE a SET b = 1", ""},
+		{"(SELECT 1) UNION (SELECT 2)", ""},
+		{"((SELECT 1))", ""},
+		{"WITH x AS (SELECT 1) SELECT * FROM x", ""},
+		{"SELECT ';', \"a;b\", `c;d`, 'it''s; fine', 'back\\'; slash'", ""},
+		{"SELECT 1 /* ; COMMIT */", ""},
+		{"SELECT 1 -- ; COMMIT", ""},
+		{"SELECT 5--1", ""},
+		{"", "empty"},
+		{" /* nothing */ ", "empty"},
+		{";", "empty"},
+		{"BEGIN", "BEGIN may not run"},
+		{"Start Transaction", "START may not run"},
+		{"COMMIT", "COMMIT may not run"},
+		{"ROLLBACK", "ROLLBACK may not run"},
+		{"SAVEPOINT a", "SAVEPOINT may not run"},
+		{"RELEASE SAVEPOINT tcc", "RELEASE may not run"},
+		{"SET autocommit = 1", "SET may not run"},
+		{"CREATE TABLE a (b INT)", "CREATE may not run"},
+		{"ALTER TABLE a ADD c INT", "ALTER may not run"},
+		{"DROP TABLE a", "DROP may not run"},
+		{"TRUNCATE a", "TRUNCATE may not run"},
+		{"LOCK TABLES a WRITE", "LOCK may not run"},
+		{"CALL p()", "CALL may not run"},
+		{"PRAGMA synchronous = OFF", "PRAGMA may not run"},
+		{"XA START 'a'", "XA may not run"},
+		{"(COMMIT)", "COMMIT may not run"},
+		{"-- x\n/* y */ COMMIT", "COMMIT may not run"},
+		{"UPDATE a SET b = 1; COMMIT", "more than one statement"},
+		{"UPDATE a SET b = ';'; COMMIT", "more than one statement"},
+		{"SELECT 'a\\'b'; COMMIT", "more than one statement"},
+		{"SELECT 1;;SELECT 2", "more than one statement"},
+		{"SELECT 1; /* x */ COMMIT", "more than one statement"},
+		{"/*! COMMIT */", "executable comments"},
+		{"/*!50000 COMMIT */ SELECT 1", "executable comments"},
+		{"/*M! COMMIT */", "executable comments"},
+		{"SELECT 1 /*! ; COMMIT */", "executable comments"},
+		{"SELECT 'open", "does not end"},
+		{"SELECT 1 /* open", "does not end"},
+		{"/*", "does not end"},
+		{"SELECT '\\", "does not end"},
+	} {
+		err := checkStatement(c.query, allowed)
+		if c.want == "" {
+			assert.NoError(t, err, "%q", c.query)
+			continue
+		}
+		require.ErrorIs(t, err, errRefused, "%q", c.query)
+		assert.ErrorContains(t, err, c.want, "%q", c.query)
+	}
+}
+
+func TestOnlyChangesCanBeQueued(t *testing.T) {
+	for _, q := range []string{"INSERT INTO a VALUES (1)", "UPDATE a SET b = 1", "DELETE FROM a", "REPLACE INTO a VALUES (1)"} {
+		require.NoError(t, checkStatement(q, queueable), q)
+	}
+	for _, q := range []string{"SELECT 1", "WITH x AS (SELECT 1) SELECT 1", "SHOW TABLES"} {
+		require.ErrorIs(t, checkStatement(q, queueable), errRefused, q)
+	}
+}
+
+// FuzzCheckStatement: whatever is allowed stays refused when a COMMIT is put
+// behind it, and reading never fails to end.
+func FuzzCheckStatement(f *testing.F) {
+	for _, q := range []string{"SELECT ';'", "UPDATE a SET b = 'x\\'y' -- z", "/* a */(SELECT `b`)", "SELECT 1 # c"} {
+		f.Add(q)
+	}
+	f.Fuzz(func(t *testing.T, q string) {
+		if checkStatement(q, allowed) != nil {
+			return
+		}
+		// The line break ends a comment that q may end in.
+		if err := checkStatement(q+"\n; COMMIT", allowed); err == nil {
+			t.Fatalf("allowed: %q and a COMMIT behind it", q)
+		}
+		if strings.TrimSpace(q) == "" {
+			t.Fatalf("allowed: %q", q)
+		}
+	})
+}
