@@ -1,0 +1,50 @@
+package testserver
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tcckit/tcckit/internal/localserver"
+)
+
+// The environment variables that name the shared servers.
+const (
+	// EnvMySQL holds a DSN of go-sql-driver/mysql for a user that may create databases.
+	EnvMySQL = "TCCKIT_TEST_MYSQL"
+	// EnvMariaDB holds the same for MariaDB.
+	EnvMariaDB = "TCCKIT_TEST_MARIADB"
+	// EnvRedis holds host:port.
+	EnvRedis = "TCCKIT_TEST_REDIS"
+)
+
+// Env returns the variable that names the shared server of a kind.
+func Env(kind localserver.Kind) string {
+	switch kind {
+	case localserver.MySQL:
+		return EnvMySQL
+	case localserver.MariaDB:
+		return EnvMariaDB
+	default:
+		return EnvRedis
+	}
+}
+
+// address returns what the environment says about the shared server of a kind; without it the test ends.
+func address(t testing.TB, kind localserver.Kind) string {
+	t.Helper()
+	skipShort(t)
+	v := os.Getenv(Env(kind))
+	if v == "" {
+		t.Fatalf("%s is not set, so there is no %s to test against: run `make test`, "+
+			"or this package alone with `go run ./internal/testserver/run -- go test -race ./...`, "+
+			"or set it to a server that the test may use (CONTRIBUTING.md)", Env(kind), kind)
+	}
+	return v
+}
+
+func skipShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs real servers, which -short leaves out")
+	}
+}
