@@ -111,6 +111,29 @@ func TestConsole(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, response.StatusCode)
 }
 
+// A web page that someone on this machine visits can reach loopback, too.
+func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
+	t.Parallel()
+	server := start(t, ours(), dtmserver.Bolt())
+	i, p := newInitiator(t, server), newParticipant(t)
+	gid := i.prepare(p)
+	post := func(name, value string) int {
+		request, err := http.NewRequestWithContext(bounded(t), http.MethodPost, server.HTTPURL()+"/api/dtmsvr/forceStop",
+			strings.NewReader(`{"gid":"`+gid+`"}`))
+		require.NoError(t, err)
+		request.Header.Set(name, value)
+		response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusForbidden, post("Sec-Fetch-Site", "cross-site"))
+	require.Equal(t, http.StatusForbidden, post("Origin", "http://example.com"))
+	require.Equal(t, "prepared", i.status(gid))
+	require.Equal(t, http.StatusOK, post("Origin", server.HTTPURL()), "the console's own")
+	require.Equal(t, "failed", i.status(gid))
+}
+
 func fetch(t *testing.T, url string) (string, *http.Response) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(bounded(t), http.MethodGet, url, nil)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/tcckit/tcckit/internal/dtmserver"
+	"github.com/tcckit/tcckit/internal/testserver"
 )
 
 func TestRepeatedSubmitIsHarmless(t *testing.T) {
@@ -164,4 +165,27 @@ func TestSaga(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "succeed", i.status(gid))
 	require.Equal(t, []string{"01 A", "02 B"}, p.received(gid))
+}
+
+// An OK that the store does not know of would leave the participants reserved until the timeout cancels an
+// order that was confirmed to its buyer. Stock DTM gives one.
+func TestSubmitWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	for _, b := range []build{ours(), stock()} {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			redis := testserver.StartRedis(t)
+			i, p := newInitiator(t, start(t, b, dtmserver.Redis(redis.Addr(), ""))), newParticipant(t)
+			gid := i.prepare(p)
+			redis.Kill()
+			err := i.submit(gid)
+			redis.Restart()
+			if b.name == "stock" {
+				require.NoError(t, err, "mended")
+			} else {
+				require.Equal(t, codes.Internal, status.Code(err), err)
+			}
+			require.Equal(t, "prepared", i.status(gid))
+		})
+	}
 }
