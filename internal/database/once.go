@@ -1,0 +1,83 @@
+package database
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// ErrReused says that a request id was used before with another body.
+var ErrReused = errors.New("the request id was used before with another body")
+
+// Fingerprint is a SHA-256 of a request's body, given as its fields in a fixed
+// order. The encoding of protobuf itself is not promised to stay the same from
+// release to release.
+func Fingerprint(fields ...string) []byte {
+	h := sha256.New()
+	var n [8]byte
+	for _, f := range fields {
+		binary.BigEndian.PutUint64(n[:], uint64(len(f)))
+		h.Write(n[:])
+		h.Write([]byte(f))
+	}
+	return h.Sum(nil)
+}
+
+// Once runs work in a transaction the first time that it is called with a
+// request id, and gives later calls the same response without running it. The
+// table handled_request remembers them:
+//
+//	request_id (primary key), body_hash, response, created_at (Unix milliseconds)
+//
+// Another body under the id is [ErrReused]. If work fails, nothing is
+// remembered and nothing written. Errors are otherwise those of [DB.Transact].
+func Once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body []byte, work func(ctx context.Context, tx *sql.Tx) (Resp, error)) (Resp, error) {
+	resp, err := once(ctx, d, requestID, body, work)
+	if IsDuplicate(err) {
+		// The same request was handled between the look and the insert.
+		resp, err = once(ctx, d, requestID, body, work)
+	}
+	return resp, err
+}
+
+func once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body []byte, work func(ctx context.Context, tx *sql.Tx) (Resp, error)) (resp Resp, err error) {
+	err = d.Transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		var hash, stored []byte
+		err := tx.QueryRowContext(ctx, "SELECT body_hash, response FROM handled_request WHERE request_id = ?", requestID).Scan(&hash, &stored)
+		switch {
+		case err == nil:
+			return recall(&resp, body, hash, stored)
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		if resp, err = work(ctx, tx); err != nil {
+			return err
+		}
+		out, err := proto.Marshal(resp)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO handled_request (request_id, body_hash, response, created_at) VALUES (?, ?, ?, "+d.dialect.Now()+")", requestID, body, out)
+		return err
+	})
+	return resp, err
+}
+
+// recall answers from what is stored.
+func recall[Resp proto.Message](resp *Resp, body, hash, stored []byte) error {
+	if !bytes.Equal(body, hash) {
+		return ErrReused
+	}
+	msg, ok := (*resp).ProtoReflect().Type().New().Interface().(Resp)
+	if !ok {
+		return fmt.Errorf("%T does not make messages of its own type", *resp)
+	}
+	*resp = msg
+	return proto.Unmarshal(stored, msg)
+}
