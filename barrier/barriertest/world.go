@@ -1,0 +1,199 @@
+package barriertest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/tcc"
+)
+
+// patience bounds every wait for something that has to happen. It is longer
+// than any lock wait of a store.
+const patience = 20 * time.Second
+
+// world is one case's database, with one process of a participant on it.
+type world struct {
+	*books
+	Instance
+	t        *testing.T
+	ctx      context.Context
+	dialect  Dialect
+	database Database
+	form     form
+	// instances are all that were opened, Instance being the first.
+	instances []Instance
+}
+
+func open(t *testing.T, h Harness, f form) *world {
+	t.Helper()
+	noLeaks(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	d := h.Open(t)
+	for _, query := range h.Dialect.schema() {
+		_, err := d.DB.ExecContext(ctx, query)
+		require.NoError(t, err, query)
+	}
+	w := &world{books: newBooks(d.DB, "g"), t: t, ctx: ctx, dialect: h.Dialect, database: d, form: f}
+	w.Instance = w.replica()
+	return w
+}
+
+// replica opens another process' store.
+func (w *world) replica() Instance {
+	w.t.Helper()
+	in := w.database.Store(w.t)
+	w.instances = append(w.instances, in)
+	return in
+}
+
+// proxied opens a store behind a proxy.
+func (w *world) proxied() (Instance, Proxy) {
+	w.t.Helper()
+	in, p := w.database.Proxied(w.t)
+	w.instances = append(w.instances, in)
+	return in, p
+}
+
+// debit makes a branch in the case's form that takes qty from the item.
+func (w *world) debit(it item, qty int64) *branch { return w.branch(w.form, line{it, qty}) }
+
+// deliver sends a branch's phase to the case's store.
+func (w *world) deliver(b *branch, p tcc.Phase) answer { return b.deliver(w.ctx, w.Store, p) }
+
+// deliverWork is deliver with another work function.
+func (w *world) deliverWork(b *branch, p tcc.Phase, work barrier.Work) answer {
+	return b.deliverWork(w.ctx, w.Store, p, work)
+}
+
+// settle delivers until the answer is another than unavailable, as a
+// coordinator does.
+func (w *world) settle(b *branch, p tcc.Phase) answer {
+	w.t.Helper()
+	a := w.deliver(b, p)
+	for range 20 {
+		if a.verdict() != unavailable {
+			break
+		}
+		a = w.deliver(b, p)
+	}
+	return a
+}
+
+// want fails the case unless the answer is v.
+func (w *world) want(v verdict, a answer) {
+	w.t.Helper()
+	wantVerdict(w.t, v, a)
+}
+
+// wantState fails the case unless the branch's row is in state s.
+func (w *world) wantState(s barrier.State, b *branch) {
+	w.t.Helper()
+	require.Equal(w.t, s.String(), w.state(w.t, b).String(), "the state of %s", b)
+}
+
+// eventually waits until what holds.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !holds() {
+		if time.Now().After(deadline) {
+			require.FailNow(w.t, "waited too long", "for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// await waits for a channel that is closed when what holds.
+func (w *world) await(what string, c <-chan struct{}) {
+	w.t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		require.FailNow(w.t, "waited too long", "for %s", what)
+	}
+}
+
+// awaitLockWaits waits until the database shows that n transactions wait for
+// locks. Where a database cannot show that, it waits until as many connections
+// are in use or asked for.
+func (w *world) awaitLockWaits(n int) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("%d transactions to wait for locks", n), func() bool {
+		if !w.dialect.rowLocks() {
+			busy := 0
+			for _, in := range w.instances {
+				s := in.Pool.Stats()
+				busy += s.InUse + int(s.WaitCount)
+			}
+			return busy >= n
+		}
+		_, waiting, err := w.dialect.transactions(w.ctx, w.db)
+		require.NoError(w.t, err)
+		return waiting >= n
+	})
+}
+
+// quiet waits until the server has no transaction open.
+func (w *world) quiet() {
+	w.t.Helper()
+	w.eventually("the server to have no open transaction", func() bool {
+		open, _, err := w.dialect.transactions(w.ctx, w.db)
+		require.NoError(w.t, err)
+		return open == 0
+	})
+}
+
+// finish is the end of each case: the books agree, nothing is left open, and
+// every pooled connection is clean for its next user.
+func (w *world) finish() {
+	w.t.Helper()
+	w.verify(w.t)
+	for _, in := range w.instances {
+		w.eventually("the store to give its connections back", func() bool { return in.Pool.Stats().InUse == 0 })
+	}
+	w.quiet()
+	for _, in := range w.instances {
+		w.nextUser(in)
+	}
+	w.verify(w.t)
+}
+
+// nextUser takes every idle connection of a pool and writes one row through
+// each, which must be seen from outside while the connections are still out.
+func (w *world) nextUser(in Instance) {
+	w.t.Helper()
+	var ids []any
+	for range max(in.Pool.Stats().Idle, 1) {
+		conn, err := in.Pool.Conn(w.ctx)
+		require.NoError(w.t, err)
+		defer func() { _ = conn.Close() }()
+		id := w.next()
+		require.NoError(w.t, w.probe(conn, id))
+		ids = append(ids, id)
+	}
+	for _, id := range ids {
+		var n int
+		require.NoError(w.t, w.db.QueryRowContext(w.ctx, "SELECT COUNT(*) FROM pool_probe WHERE id = ?", id).Scan(&n))
+		require.Equal(w.t, 1, n, "what the pool's next user wrote is not committed: its connection was left in a transaction")
+	}
+}
+
+func (w *world) probe(conn *sql.Conn, id int64) error {
+	_, err := conn.ExecContext(w.ctx, "INSERT INTO pool_probe (id) VALUES (?)", id)
+	return err
+}
+
+// rounds is how often a race runs: n times, fewer with -short.
+func rounds(n, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return n
+}
