@@ -19,8 +19,8 @@ const maxReasonLen = 512
 // reason, for people, is stored with the transaction; it is cut to 512 bytes.
 //
 // An error means that the coordinator did not acknowledge it. The transaction
-// will still not be committed: the coordinator aborts it by itself, some 10 s
-// after the deadline that Begin was given.
+// will still not be committed: the coordinator aborts it by itself some time after
+// the deadline that Begin was given.
 func (tx *Transaction) Abort(ctx context.Context, reason string) error {
 	failed, err := tx.end()
 	if err != nil {
@@ -45,7 +45,7 @@ func (tx *Transaction) abort(ctx context.Context, reason string, cause error) er
 	switch {
 	case err == nil && info.Status.Committed():
 		err = fmt.Errorf("transaction %s has been committed by somebody else and cannot be aborted", tx.gid)
-		cause = err
+		cause = nil // it counts as what it is
 	case err != nil:
 		err = fmt.Errorf("transaction %s: the coordinator did not acknowledge the abort and will abort by itself when the transaction's time is over: %w", tx.gid, err)
 	}

@@ -24,8 +24,9 @@ const (
 
 // Begin begins a global transaction: when it returns, the coordinator has
 // stored it. It must be ended with Commit or Abort; if it is not, as when the
-// initiator dies, the coordinator aborts it some 10 s after ctx's deadline.
-// ctx must have a deadline, which should cover all Trys.
+// initiator dies, the coordinator aborts it 10 s after ctx's deadline, or up to
+// about 15 s later, for DTM looks at it only every 10 s. ctx must have a
+// deadline, which should cover all Trys.
 //
 // Errors: *[UnavailableError] when the coordinator is away; an error that wraps
 // [tcc.ErrInvalid] when ctx has no deadline or an option is malformed; one that
@@ -90,7 +91,9 @@ func (tx *Transaction) prepare(ctx context.Context) error {
 		case err == nil:
 			return nil
 		case code == codes.Aborted:
-			return fmt.Errorf("transaction %s: %w: %w", tx.gid, ErrGIDUsed, err)
+			// The status stays out of the chain: Aborted would tell the
+			// initiator's caller to try again.
+			return fmt.Errorf("transaction %s: %w: %s", tx.gid, ErrGIDUsed, status.Convert(err).Message())
 		case code == codes.Unavailable && attempt < prepareAttempts && wait(ctx, p.next()):
 			continue
 		}
@@ -102,16 +105,26 @@ func (tx *Transaction) prepare(ctx context.Context) error {
 // status does not unwrap to it. A call that ran out of time a moment before
 // its context says so still belongs to it.
 func withContext(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	if cause == nil {
+	ended := contextError(ctx)
+	if ended == nil {
 		deadline, ok := ctx.Deadline()
 		if status.Code(err) != codes.DeadlineExceeded || !ok || time.Until(deadline) > 0 {
 			return err
 		}
-		cause = context.DeadlineExceeded
+		ended = context.DeadlineExceeded
 	}
-	if errors.Is(err, cause) {
+	if errors.Is(err, ended) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", cause, err)
+	return fmt.Errorf("%w: %w", ended, err)
+}
+
+// contextError says why ctx ended, with the cause if it was given one; nil if
+// it has not.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

@@ -22,7 +22,7 @@ func (tx *Transaction) Commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if cause := context.Cause(ctx); obstacle == nil && cause != nil {
+	if cause := contextError(ctx); obstacle == nil && cause != nil {
 		obstacle = &AbortedError{GID: tx.gid, Err: cause}
 	}
 	if obstacle != nil {

@@ -65,7 +65,7 @@ func invalid(err error) error {
 // whether the coordinator would call the branch, so its Try must not be
 // called.
 func (tx *Transaction) registerOne(ctx context.Context, b *prepared) error {
-	if err := context.Cause(ctx); err != nil {
+	if err := contextError(ctx); err != nil {
 		return err
 	}
 	tx.ids[b.ID] = struct{}{}
