@@ -3,14 +3,14 @@ package barrier_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
+
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/barrier/sqlite"
 	"github.com/tcckit/tcckit/tcc"
-	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // wallet is a participant. With generated code its methods have the types of
@@ -44,25 +44,38 @@ func (w *wallet) CancelPay(ctx context.Context) error {
 }
 
 func Example() {
+	if err := runExample(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// try: <nil>; available 20, frozen 30
+	// the same try: <nil>; available 20, frozen 30
+	// another try: rejected: INSUFFICIENT_BALANCE: not enough in the wallet; available 20, frozen 30
+	// cancel: <nil>; available 50, frozen 0
+	// the same cancel: <nil>; available 50, frozen 0
+	// a cancel without a try: <nil>; available 50, frozen 0
+	// its try, too late: late try: branch 01 of g3 is cancelled already; available 50, frozen 0
+}
+
+func runExample(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "wallet")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	db, err := sqlite.OpenDB(filepath.Join(dir, "wallet.db"))
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer func() { _ = db.Close() }()
-	ctx := context.Background()
 	for _, s := range []string{sqlite.Schema, "CREATE TABLE wallet (available INTEGER, frozen INTEGER)", "INSERT INTO wallet VALUES (50, 0)"} {
 		if _, err := db.ExecContext(ctx, s); err != nil {
-			log.Fatal(err)
+			return err
 		}
 	}
 	store, err := sqlite.New(ctx, db, sqlite.Options{})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	w := &wallet{store: store}
 
@@ -73,7 +86,7 @@ func Example() {
 	show := func(what string, err error) {
 		var available, frozen int
 		if err := db.QueryRowContext(ctx, "SELECT available, frozen FROM wallet").Scan(&available, &frozen); err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
 		}
 		fmt.Printf("%s: %v; available %d, frozen %d\n", what, err, available, frozen)
 	}
@@ -88,12 +101,5 @@ func Example() {
 	show("a cancel without a try", w.CancelPay(delivery("g3", tcc.Cancel)))
 	_, err = w.TryPay(delivery("g3", tcc.Try), &emptypb.Empty{})
 	show("its try, too late", err)
-	// Output:
-	// try: <nil>; available 20, frozen 30
-	// the same try: <nil>; available 20, frozen 30
-	// another try: rejected: INSUFFICIENT_BALANCE: not enough in the wallet; available 20, frozen 30
-	// cancel: <nil>; available 50, frozen 0
-	// the same cancel: <nil>; available 50, frozen 0
-	// a cancel without a try: <nil>; available 50, frozen 0
-	// its try, too late: late try: branch 01 of g3 is cancelled already; available 50, frozen 0
+	return nil
 }

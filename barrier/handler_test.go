@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/barrier/sqlite"
 	"github.com/tcckit/tcckit/tcc"
-	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 func openStore(t *testing.T) *sqlite.Store {

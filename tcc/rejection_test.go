@@ -8,9 +8,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tcckit/tcckit/tcc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/tcckit/tcckit/tcc"
 )
 
 func TestRejectionTravels(t *testing.T) {

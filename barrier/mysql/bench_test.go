@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/barrier/mysql"
 	"github.com/tcckit/tcckit/internal/testserver"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
+
 	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
+
 	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
 
@@ -16,7 +17,6 @@ import (
 const (
 	errTooManyConnections = 1040 // ER_CON_COUNT_ERROR
 	errShutdown           = 1053 // ER_SERVER_SHUTDOWN
-	errDuplicateKey       = 1062 // ER_DUP_ENTRY
 	errLockWait           = 1205 // ER_LOCK_WAIT_TIMEOUT
 	errDeadlock           = 1213 // ER_LOCK_DEADLOCK
 	errOption             = 1290 // ER_OPTION_PREVENTS_STATEMENT: read_only
@@ -65,9 +65,4 @@ func classify(err error) sqlbranch.Class {
 func alive(err error) bool {
 	var me *mysqldriver.MySQLError
 	return errors.As(err, &me) && classify(err) == sqlbranch.Final
-}
-
-func isDuplicateKey(err error) bool {
-	var me *mysqldriver.MySQLError
-	return errors.As(err, &me) && me.Number == errDuplicateKey
 }

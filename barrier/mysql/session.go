@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
+
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 	"github.com/tcckit/tcckit/tcc"
@@ -39,12 +40,13 @@ type step struct {
 	args  []any
 }
 
-var (
-	start     = step{query: "START TRANSACTION"}
-	savepoint = step{query: "SAVEPOINT tcc"}
-	undo      = step{query: "ROLLBACK TO SAVEPOINT tcc"}
-	commit    = step{query: "COMMIT"}
-	rollback  = step{query: "ROLLBACK"}
+// The steps without arguments.
+const (
+	start     = "START TRANSACTION"
+	savepoint = "SAVEPOINT tcc"
+	undo      = "ROLLBACK TO SAVEPOINT tcc"
+	commit    = "COMMIT"
+	rollback  = "ROLLBACK"
 )
 
 // session is one delivery's transaction.
@@ -79,7 +81,7 @@ func (s *session) Enter(ctx context.Context, response []byte, stmts []barrier.St
 	row := len(steps)
 	steps = append(steps, s.row(response))
 	if s.call.Branch.Phase != tcc.Confirm {
-		steps = append(steps, savepoint)
+		steps = append(steps, step{query: savepoint})
 	}
 	business := len(steps)
 	if !s.stepwise {
@@ -104,9 +106,9 @@ func (s *session) Enter(ctx context.Context, response []byte, stmts []barrier.St
 // store made have their isolation set already.
 func (s *session) begin() []step {
 	if s.store.owned {
-		return []step{start}
+		return []step{{query: start}}
 	}
-	return []step{{query: "SET TRANSACTION ISOLATION LEVEL " + s.store.opts.isolation()}, start}
+	return []step{{query: "SET TRANSACTION ISOLATION LEVEL " + s.store.opts.isolation()}, {query: start}}
 }
 
 // row returns the statement that brings the barrier row into the phase's
@@ -133,7 +135,7 @@ func (s *session) entry(ctx context.Context, affected int64) (sqlbranch.Entry, e
 		// The business of an empty cancel is undone; the row stays.
 		end, done := sqlbranch.EndContext(ctx)
 		defer done()
-		if _, err := s.trip(end, []step{undo, commit}); err != nil {
+		if _, err := s.trip(end, []step{{query: undo}, {query: commit}}); err != nil {
 			return 0, &sqlbranch.UnknownError{Cause: err}
 		}
 		s.open = false
@@ -154,7 +156,7 @@ func (s *session) Run(ctx context.Context, stmts []barrier.Stmt) ([]int64, error
 
 // Undo implements sqlbranch.Session.
 func (s *session) Undo(ctx context.Context) error {
-	_, err := s.trip(ctx, []step{undo})
+	_, err := s.trip(ctx, []step{{query: undo}})
 	return err
 }
 
@@ -165,7 +167,7 @@ func (s *session) Reject(ctx context.Context, r *tcc.Rejection) error {
 		return err
 	}
 	b := s.call.Branch
-	counts, err := s.trip(ctx, []step{undo, {updateRejected, []any{reason, b.GID, b.ID}}, commit})
+	counts, err := s.trip(ctx, []step{{query: undo}, {updateRejected, []any{reason, b.GID, b.ID}}, {query: commit}})
 	if err != nil {
 		return err
 	}
@@ -178,10 +180,10 @@ func (s *session) Reject(ctx context.Context, r *tcc.Rejection) error {
 
 // Commit implements sqlbranch.Session.
 func (s *session) Commit(ctx context.Context, response []byte) error {
-	steps := []step{commit}
+	steps := []step{{query: commit}}
 	if len(response) > 0 {
 		b := s.call.Branch
-		steps = []step{{updateResponse, []any{response, b.GID, b.ID}}, commit}
+		steps = []step{{updateResponse, []any{response, b.GID, b.ID}}, {query: commit}}
 	}
 	if _, err := s.trip(ctx, steps); err != nil {
 		return err
@@ -201,7 +203,7 @@ func (s *session) Close() {
 	if s.open {
 		ctx, cancel := sqlbranch.EndContext(context.Background())
 		defer cancel()
-		_, err := s.lease.Exec(ctx, rollback.query)
+		_, err := s.lease.Exec(ctx, rollback)
 		clean = err == nil
 	}
 	s.lease.GiveBack(clean)

@@ -13,12 +13,13 @@ import (
 	"log/slog"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
-	"github.com/tcckit/tcckit/barrier"
-	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
-	"github.com/tcckit/tcckit/tcc"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
+	"github.com/tcckit/tcckit/tcc"
 )
 
 // Store is a barrier.Store on one MySQL or MariaDB database. It is safe for

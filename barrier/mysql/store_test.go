@@ -12,6 +12,7 @@ import (
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
+
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/barrier/mysql"
 	"github.com/tcckit/tcckit/internal/testserver"

@@ -3,9 +3,10 @@ package sqlite
 import (
 	"errors"
 
-	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
 
 // Classify implements sqlbranch.Backend.

@@ -13,13 +13,14 @@ import (
 	"log/slog"
 	"net/url"
 
-	"github.com/tcckit/tcckit/barrier"
-	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
-	"github.com/tcckit/tcckit/tcc"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
+	"github.com/tcckit/tcckit/tcc"
 )
 
 // Schema creates the barrier's table if it does not exist. It belongs into

@@ -87,7 +87,7 @@ func (g *guard) begin(query string) error {
 		return g.fail(errRowsOpen)
 	}
 	if query != "" {
-		if err := checkStatement(query, allowed); err != nil {
+		if err := checkStatement(query, mayRun); err != nil {
 			return g.fail(err)
 		}
 	}
@@ -109,7 +109,7 @@ func (g *guard) done(err error) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.fail(err)
+	_ = g.fail(err)
 	return hideBadConn(err)
 }
 
@@ -143,6 +143,7 @@ func (g *guard) Driver() driver.Driver { return guardDriver{} }
 
 type guardDriver struct{}
 
+// Open implements driver.Driver.
 func (guardDriver) Open(string) (driver.Conn, error) { return nil, errEnded }
 
 // guardedConn is one of database/sql's connections on top of a guard.

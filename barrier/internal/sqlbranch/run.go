@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/tcc"
 )
@@ -35,11 +36,22 @@ func (c Class) String() string {
 	return [...]string{"final", "deadlock", "lock_wait", "lost", "away"}[c]
 }
 
-// tries is how often a delivery is run for errors of each class. Deadlocks
-// are cheap and converge (a rollback with N waiters kills N-1 of them; seven
+// tries is how often a delivery is run for errors of the class. Deadlocks are
+// cheap and converge (a rollback with N waiters kills N-1 of them; seven
 // rounds were enough for 150); each lock wait takes the server's whole
 // timeout, and DTM gives a call 3 s.
-var tries = [...]int{Final: 1, Deadlock: 20, LockWait: 2, Lost: 5, Away: 1}
+func (c Class) tries() int {
+	switch c {
+	case Deadlock:
+		return 20
+	case Lost:
+		return 5
+	case LockWait:
+		return 2
+	default:
+		return 1
+	}
+}
 
 // Backend is a database that holds barrier rows.
 type Backend interface {
@@ -90,7 +102,7 @@ type runner struct {
 	call     barrier.Call
 	work     barrier.Work
 	pause    *backoff.ExponentialBackOff
-	failures [len(tries)]int
+	failures [Away + 1]int
 	looks    int
 	stepwise bool
 }
@@ -192,7 +204,7 @@ func (r *runner) mayRetry(ctx context.Context, class Class, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	if r.failures[class]++; r.failures[class] >= tries[class] {
+	if r.failures[class]++; r.failures[class] >= class.tries() {
 		return false
 	}
 	r.backend.Retrying(ctx, r.call.Branch, class, err)

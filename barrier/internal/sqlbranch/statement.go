@@ -10,22 +10,30 @@ import (
 // inside a branch.
 var errRefused = errors.New("barrier: statement refused")
 
-// allowed are the first words of the statements that work may run directly.
-// It is a list of what is known to stay inside the transaction: DDL commits
-// it, SET and LOCK TABLES escape it, CALL can do either.
-var allowed = map[string]bool{
-	"SELECT": true, "INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true,
-	"WITH": true, "VALUES": true, "TABLE": true, "EXPLAIN": true, "DESCRIBE": true, "SHOW": true,
+// mayRun reports whether work may run a statement that begins with word. What
+// it lets through is known to stay inside the transaction: DDL commits it, SET
+// and LOCK TABLES escape it, CALL can do either.
+func mayRun(word string) bool {
+	switch word {
+	case "SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "DESCRIBE", "SHOW":
+		return true
+	}
+	return mayQueue(word)
 }
 
-// queueable are the first words of the statements that work may queue: those
-// that count rows.
-var queueable = map[string]bool{"INSERT": true, "UPDATE": true, "DELETE": true, "REPLACE": true}
+// mayQueue reports whether work may queue a statement that begins with word:
+// one that counts rows.
+func mayQueue(word string) bool {
+	switch word {
+	case "INSERT", "UPDATE", "DELETE", "REPLACE":
+		return true
+	}
+	return false
+}
 
-// checkStatement refuses everything but one statement whose first word is in
-// words. It is a guard against mistakes, not against somebody who writes SQL
+// checkStatement refuses everything but one statement whose first word may. It is a guard against mistakes, not against somebody who writes SQL
 // to harm.
-func checkStatement(query string, words map[string]bool) error {
+func checkStatement(query string, may func(word string) bool) error {
 	s := scanner{text: query}
 	word := s.firstWord()
 	switch {
@@ -33,7 +41,7 @@ func checkStatement(query string, words map[string]bool) error {
 		return fmt.Errorf("%w: %w", errRefused, s.err)
 	case word == "":
 		return fmt.Errorf("%w: it is empty", errRefused)
-	case !words[word]:
+	case !may(word):
 		return fmt.Errorf("%w: %s may not run inside a branch", errRefused, word)
 	}
 	if err := s.restIsOne(); err != nil {

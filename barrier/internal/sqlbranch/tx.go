@@ -65,7 +65,7 @@ func (t *tx) Queue(s barrier.Stmt) {
 		t.queueErr = fmt.Errorf("%w: Otherwise may only read", errRefused)
 		return
 	}
-	if err := checkStatement(s.Query, queueable); err != nil {
+	if err := checkStatement(s.Query, mayQueue); err != nil {
 		t.queueErr = err
 		return
 	}

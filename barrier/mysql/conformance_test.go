@@ -1,0 +1,70 @@
+package mysql_test
+
+import (
+	"database/sql"
+	"testing"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tcckit/tcckit/barrier/barriertest"
+	"github.com/tcckit/tcckit/barrier/mysql"
+	"github.com/tcckit/tcckit/internal/testserver"
+)
+
+func TestConformance(t *testing.T) { onEachHarness(t, barriertest.Run) }
+
+func TestProperty(t *testing.T) { onEachHarness(t, barriertest.Property) }
+
+// onEachHarness runs f on each kind of server, with work under each isolation
+// level.
+func onEachHarness(t *testing.T, f func(*testing.T, barriertest.Harness)) {
+	for _, c := range []struct {
+		name    string
+		dialect barriertest.Dialect
+		server  func(testing.TB) *mysqldriver.Config
+		opts    mysql.Options
+	}{
+		{"MySQL/ReadCommitted", barriertest.MySQL, testserver.MySQL, mysql.Options{}},
+		{"MySQL/RepeatableRead", barriertest.MySQL, testserver.MySQL, mysql.Options{RepeatableRead: true}},
+		{"MariaDB/ReadCommitted", barriertest.MariaDB, testserver.MariaDB, mysql.Options{}},
+		{"MariaDB/RepeatableRead", barriertest.MariaDB, testserver.MariaDB, mysql.Options{RepeatableRead: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f(t, barriertest.Harness{Dialect: c.dialect, Open: func(t *testing.T) barriertest.Database {
+				return openDatabase(t, c.server(t), c.opts)
+			}})
+		})
+	}
+}
+
+// openDatabase makes the barrier's table in the database of cfg.
+func openDatabase(t *testing.T, cfg *mysqldriver.Config, opts mysql.Options) barriertest.Database {
+	exec(t, cfg, mysql.Schema)
+	connector, err := mysqldriver.NewConnector(cfg)
+	require.NoError(t, err)
+	db := sql.OpenDB(connector)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	open := func(t *testing.T, cfg *mysqldriver.Config) barriertest.Instance {
+		s, err := mysql.Open(t.Context(), cfg, opts)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		return barriertest.Instance{Store: s, Pool: s.DB()}
+	}
+	return barriertest.Database{
+		DB:    db,
+		Store: func(t *testing.T) barriertest.Instance { return open(t, cfg) },
+		Proxied: func(t *testing.T) (barriertest.Instance, barriertest.Proxy) {
+			p := testserver.NewProxy(t, cfg.Addr)
+			through := cfg.Clone()
+			through.Addr = p.Addr()
+			return open(t, through), proxy{p}
+		},
+	}
+}
+
+// proxy is a testserver.Proxy that knows the server's word for a commit.
+type proxy struct{ *testserver.Proxy }
+
+func (p proxy) CutBeforeCommit() barriertest.Point { return p.CutBefore("COMMIT") }
+func (p proxy) CutAfterCommit() barriertest.Point  { return p.CutAfter("COMMIT") }
