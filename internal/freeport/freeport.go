@@ -24,7 +24,7 @@ func Loopback() (int, error) {
 	var lc net.ListenConfig
 	var err error
 	for range tries {
-		port := first + rand.IntN(last-first+1) //nolint:gosec // a guess, not a secret
+		port := first + rand.IntN(last-first+1)
 		var l net.Listener
 		l, err = lc.Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {

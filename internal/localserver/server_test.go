@@ -89,7 +89,7 @@ func TestStopFreesThePortAndIsIdempotent(t *testing.T) {
 	require.NoError(t, s.Stop())
 	require.NoError(t, s.Stop())
 
-	_, err := net.DialTimeout("tcp", s.Addr(), time.Second) //nolint:noctx // bounded
+	_, err := net.DialTimeout("tcp", s.Addr(), time.Second)
 	require.ErrorContains(t, err, "refused")
 }
 

@@ -33,7 +33,8 @@ func open(t testing.TB, cfg *mysql.Config) *sql.DB {
 
 func mustExec(t testing.TB, db interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}, query string, args ...any) {
+}, query string, args ...any,
+) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

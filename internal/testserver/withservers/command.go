@@ -34,7 +34,7 @@ func execute(signals <-chan os.Signal, command, environ []string) (int, error) {
 		return 1, err
 	}
 	defer report.Close()
-	cmd := exec.Command(self, append([]string{superviseArg}, command...)...) //nolint:gosec,noctx // what the user asked for; ended below
+	cmd := exec.Command(self, append([]string{superviseArg}, command...)...) //nolint:noctx // what the user asked for; ended below
 	cmd.Env = environ
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{reportWriter} // its file 3
@@ -67,11 +67,12 @@ func await(signals <-chan os.Signal, group int, ended <-chan error) error {
 		case err := <-ended:
 			return err
 		case s := <-signals:
-			if kill != nil {
-				s = syscall.SIGKILL
+			sig, ok := s.(syscall.Signal)
+			if !ok || kill != nil {
+				sig = syscall.SIGKILL
 			}
-			fmt.Fprintf(os.Stderr, "withservers: sending %s to the command\n", s)
-			_ = syscall.Kill(-group, s.(syscall.Signal)) // it may have ended just now
+			fmt.Fprintf(os.Stderr, "withservers: sending %s to the command\n", sig)
+			_ = syscall.Kill(-group, sig) // it may have ended just now
 			kill = time.After(killAfter)
 		case <-kill:
 			_ = syscall.Kill(-group, syscall.SIGKILL)
@@ -90,7 +91,7 @@ func supervise(command []string) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		killGroup()
 	}()
-	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec,noctx // what the user asked for; it ends with the group
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // what the user asked for; it ends with the group
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	status := 127
 	if err := cmd.Run(); cmd.ProcessState != nil {

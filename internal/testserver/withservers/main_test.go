@@ -43,7 +43,7 @@ func startProgram(t *testing.T, environ []string, args ...string) *program {
 	t.Cleanup(func() { _ = r.Close() })
 	self, err := os.Executable()
 	require.NoError(t, err)
-	p := &program{Cmd: exec.Command(self, args...), out: bufio.NewReader(r), stderr: &strings.Builder{}} //nolint:noctx // ended below
+	p := &program{Cmd: exec.Command(self, args...), out: bufio.NewReader(r), stderr: &strings.Builder{}}
 	p.Env = append(os.Environ(), asMain+"=1", testserver.EnvRedis+"=", "TMPDIR="+t.TempDir())
 	p.Env = append(p.Env, environ...)
 	p.Stdout, p.Stderr = w, p.stderr
@@ -85,7 +85,7 @@ func (p *program) requireEnded(t *testing.T) {
 func requireGone(t *testing.T, addr string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		conn, err := net.DialTimeout("tcp", addr, time.Second) //nolint:noctx // bounded
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
 			_ = conn.Close()
 		}
