@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/tcckit/tcckit/tcc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/tcckit/tcckit/tcc"
 )
 
 // Try runs the Try of the branch that ctx belongs to. req is kept with the row
