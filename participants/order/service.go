@@ -36,10 +36,11 @@ func PublicMethods() []string {
 // processes on one database, and owns nothing that must be closed.
 type Service struct {
 	pb.UnimplementedOrderServiceServer
-	cfg   Config
-	stock stockpb.StockServiceClient
-	store *store
-	news  *news
+	cfg    Config
+	stock  stockpb.StockServiceClient
+	store  *store
+	orders *orders
+	news   *news
 }
 
 // New returns the service. Its error names everything that is wrong with cfg.
@@ -49,10 +50,11 @@ func New(cfg Config) (*Service, error) {
 	}
 	cfg.setDefaults()
 	return &Service{
-		cfg:   cfg,
-		stock: stockpb.NewStockServiceClient(cfg.Stock.Conn),
-		store: &store{db: cfg.DB},
-		news:  newNews(),
+		cfg:    cfg,
+		stock:  stockpb.NewStockServiceClient(cfg.Stock.Conn),
+		store:  &store{db: cfg.DB},
+		orders: &orders{db: cfg.DB},
+		news:   newNews(),
 	}, nil
 }
 
