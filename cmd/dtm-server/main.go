@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 
 	_ "github.com/tcckit/tcckit/cmd/dtm-server/early"
@@ -17,7 +18,7 @@ import (
 var version = "unknown"
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "dtm-server:", err)
 		if errors.As(err, new(usageError)) {
 			os.Exit(2)
@@ -31,20 +32,20 @@ type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text + " (dtm-server -help lists what there is)" }
 
-func run(args []string) error {
+func run(args []string, stdout io.Writer) error {
 	command := "serve"
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		command, args = args[0], args[1:]
 	}
 	flags := flag.NewFlagSet("dtm-server", flag.ContinueOnError)
-	flags.SetOutput(os.Stdout)
-	flags.Usage = func() { fmt.Print(usage) }
+	flags.SetOutput(io.Discard) // its errors are returned
+	flags.Usage = func() {}
 	config := flags.String("c", "", "")
 	showVersion := flags.Bool("version", false, "")
 	flags.BoolVar(showVersion, "v", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		return nil
+		command = "help"
 	case err != nil:
 		return usageError{err.Error()}
 	case flags.NArg() > 0:
@@ -54,11 +55,11 @@ func run(args []string) error {
 	}
 	switch command {
 	case "help":
-		flags.Usage()
-		return nil
+		_, err := io.WriteString(stdout, usage)
+		return err
 	case "version":
-		fmt.Println("dtm-server", version)
-		return nil
+		_, err := fmt.Fprintln(stdout, "dtm-server", version)
+		return err
 	case "serve", "migrate":
 	default:
 		return usageError{fmt.Sprintf("unknown command %q", command)}
@@ -68,7 +69,7 @@ func run(args []string) error {
 		return err
 	}
 	if command == "migrate" {
-		return migrateStore(context.Background(), settings)
+		return migrateStore(context.Background(), settings, stdout)
 	}
 	return serve(settings)
 }

@@ -15,8 +15,9 @@ import (
 
 	"github.com/dtm-labs/dtm/dtmsvr/entry"
 	"github.com/gin-gonic/gin"
-	"github.com/tcckit/tcckit/cmd/dtm-server/hook"
 	"google.golang.org/grpc"
+
+	"github.com/tcckit/tcckit/cmd/dtm-server/hook"
 )
 
 // stopTimeout bounds how long calls in flight are waited for. What is cut short is safe: decisions are in
@@ -167,7 +168,8 @@ func (h *host) stop() {
 }
 
 func listen(name, addr string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", addr)
+	var lc net.ListenConfig
+	listener, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w; set %s_PORT or %s_HOST", err, name, name)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/dtm-labs/dtm/dtmsvr/config"
 	"github.com/dtm-labs/dtm/dtmsvr/storage/registry"
 	"github.com/go-sql-driver/mysql"
+
 	"github.com/tcckit/tcckit/cmd/dtm-server/migrate"
 )
 
@@ -97,7 +99,7 @@ func prepareMySQL(ctx context.Context, s settings, create bool) error {
 const tooManyConnections = 1040
 
 // migrateStore is the migrate command.
-func migrateStore(ctx context.Context, s settings) error {
+func migrateStore(ctx context.Context, s settings, stdout io.Writer) error {
 	if s.dtm.Store.Driver != config.Mysql {
 		return fmt.Errorf("nothing to migrate: the %s store has no schema of its own here (migrate is for STORE_DRIVER=mysql)", s.dtm.Store.Driver)
 	}
@@ -106,8 +108,8 @@ func migrateStore(ctx context.Context, s settings) error {
 	if err := prepareMySQL(ctx, s, true); err != nil {
 		return err
 	}
-	fmt.Printf("the tables of database %s are there\n", s.dtm.Store.Db)
-	return nil
+	_, err := fmt.Fprintf(stdout, "the tables of database %s are there\n", s.dtm.Store.Db)
+	return err
 }
 
 func mysqlConfig(store config.Store) *mysql.Config {

@@ -69,7 +69,7 @@ type Process struct {
 func Start(cfg Config) (*Process, error) {
 	cfg = cfg.withDefaults()
 	p := &Process{cfg: cfg, tail: newTail(cfg.TailLines), done: make(chan struct{})}
-	p.cmd = exec.Command(cfg.Path, cfg.Args...) //nolint:gosec,noctx // running what the caller says is the purpose; Stop ends it
+	p.cmd = exec.Command(cfg.Path, cfg.Args...) //nolint:noctx // Stop and Kill end it
 	p.cmd.Dir, p.cmd.Env = cfg.Dir, cfg.Env
 	var output io.Writer = p.tail
 	if cfg.Output != nil {

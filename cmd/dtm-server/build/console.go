@@ -70,7 +70,7 @@ func (c consoleBuilder) ensure(ctx context.Context, mode consoleMode) (string, e
 		return key, nil
 	}
 	if mode == consoleAuto {
-		if _, err := exec.LookPath("npm"); err != nil {
+		if !isInstalled("npm") {
 			fmt.Fprintln(c.log, "npm is not installed: building without DTM's console")
 			return "", nil
 		}
@@ -143,6 +143,11 @@ func lastLines(s string, n int) string {
 func hasContent(path, want string) bool {
 	content, err := os.ReadFile(path)
 	return err == nil && string(content) == want
+}
+
+func isInstalled(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
 }
 
 func isFile(path string) bool {

@@ -27,6 +27,8 @@ type Host interface {
 
 // DTM offers no way to hand it a value, its server being a set of package-level functions, so the host is
 // kept here; this is the only mutable state of its kind in the module.
+//
+//nolint:gochecknoglobals // see above
 var installed struct {
 	sync.Mutex
 
