@@ -3,14 +3,78 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Tools are pinned in a module of their own, so that building tcckit never downloads them.
+# Tools are pinned in a module of their own, so that building tcckit never downloads them. Building
+# golangci-lint takes minutes, once; it runs as a program, for it lints two modules.
 TOOL := go tool -modfile=tools/go.mod
+GOLANGCI_LINT = "$$($(TOOL) -n golangci-lint)"
+
+# What go test runs: `make test PACKAGES=./barrier/... FLAGS='-run Cancel -v'`.
+PACKAGES ?= ./...
+FLAGS ?=
 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+.PHONY: demo
+demo: build ## Place orders on this machine: embedded databases, a DTM server, processes killed
+	bin/tcckit demo
+
+.PHONY: test
+test: build stock servers ## Test everything with -race against real servers, which it fetches and starts
+	bin/withservers -- go test -race -count=1 -timeout 15m $(FLAGS) $(PACKAGES)
+	go test -C cmd/dtm-server -race -count=1 -timeout 10m $(FLAGS) ./...
+
+.PHONY: test-short
+test-short: ## Test what needs no server
+	go test -race -short $(FLAGS) $(PACKAGES)
+
+.PHONY: test-long
+test-long: build stock servers ## Test with larger numbers, five times over: an hour
+	TCCKIT_TEST_LONG=1 bin/withservers -- go test -race -count=5 -timeout 3h $(FLAGS) $(PACKAGES)
+
+.PHONY: lint
+lint: ## Lint Go and protos, check the import rules and that generated code is up to date
+	@tools/validate-proto.sh
+	$(TOOL) buf lint
+	tools/check-generated.sh
+	tools/check-imports.sh $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) run ./...
+	cd cmd/dtm-server && $(GOLANGCI_LINT) run ./...
+
 .PHONY: generate
 generate: ## Write api/gen from api/proto
 	@tools/validate-proto.sh
 	$(TOOL) buf generate
+
+.PHONY: build
+build: ## Build bin/tcckit and bin/dtm-server
+	go build -o bin/tcckit ./cmd/tcckit
+	go run -C cmd/dtm-server ./build -o ../../bin/dtm-server
+
+# DTM as its makers ship it, which the tests compare with.
+.PHONY: stock
+stock:
+	go run -C cmd/dtm-server ./build -stock -o ../../bin/dtm-server-stock
+
+# The real servers, unpacked into .cache/servers, and what runs them.
+.PHONY: servers
+servers:
+	deploy/local/get-servers.sh
+	go build -o bin/withservers ./internal/testserver/withservers
+
+.PHONY: bench-order
+bench-order: build servers ## Measure orders against durable MySQL; prints ratios of one run
+	bin/withservers -servers mysql,redis -- bin/tcckit bench order
+
+.PHONY: up
+up: build ## Start DTM and the services in the background
+	deploy/local/up.sh
+
+.PHONY: down
+down: ## Stop what up started
+	deploy/local/down.sh
+
+.PHONY: clean
+clean: down ## Remove what was built, fetched and kept by up
+	rm -rf bin .cache cmd/dtm-server/.build cmd/dtm-server/console
