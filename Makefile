@@ -2,11 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.ONESHELL:
 
 # Tools are pinned in a module of their own, so that building tcckit never downloads them. Building
 # golangci-lint takes minutes, once; it runs as a program, for it lints two modules.
 TOOL := go tool -modfile=tools/go.mod
-GOLANGCI_LINT = "$$($(TOOL) -n golangci-lint)"
+GOLANGCI_LINT = $$($(TOOL) -n golangci-lint)
 
 # What go test runs: `make test PACKAGES=./barrier/... FLAGS='-run Cancel -v'`.
 PACKAGES ?= ./...
@@ -38,9 +39,11 @@ lint: ## Lint Go and protos, check the import rules and that generated code is u
 	@tools/validate-proto.sh
 	$(TOOL) buf lint
 	tools/check-generated.sh
-	tools/check-imports.sh $(GOLANGCI_LINT)
-	$(GOLANGCI_LINT) run ./...
-	cd cmd/dtm-server && $(GOLANGCI_LINT) run ./...
+	linter=$(GOLANGCI_LINT)
+	tools/check-imports.sh "$$linter"
+	"$$linter" run ./...
+	cd cmd/dtm-server
+	"$$linter" run ./...
 
 .PHONY: generate
 generate: ## Write api/gen from api/proto
@@ -69,11 +72,11 @@ bench-order: build servers ## Measure orders against durable MySQL; prints ratio
 
 .PHONY: up
 up: build ## Start DTM and the services in the background
-	deploy/local/up.sh
+	bin/tcckit up
 
 .PHONY: down
 down: ## Stop what up started
-	deploy/local/down.sh
+	[ ! -x bin/tcckit ] || bin/tcckit down
 
 .PHONY: clean
 clean: down ## Remove what was built, fetched and kept by up
