@@ -2,7 +2,6 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.ONESHELL:
 
 # Tools are pinned in a module of their own, so that building tcckit never downloads them. Building
 # golangci-lint takes minutes, once; it runs as a program, for it lints two modules.
@@ -36,18 +35,17 @@ test-long: build stock servers ## Test with larger numbers, five times over: an 
 
 .PHONY: lint
 lint: ## Lint Go and protos, check the import rules and that generated code is up to date
-	@tools/validate-proto.sh
+	tools/validate-proto.sh
 	$(TOOL) buf lint
 	tools/check-generated.sh
-	linter=$(GOLANGCI_LINT)
-	tools/check-imports.sh "$$linter"
-	"$$linter" run ./...
-	cd cmd/dtm-server
-	"$$linter" run ./...
+	linter=$(GOLANGCI_LINT) && \
+	  tools/check-imports.sh "$$linter" && \
+	  "$$linter" run ./... && \
+	  cd cmd/dtm-server && "$$linter" run ./...
 
 .PHONY: generate
 generate: ## Write api/gen from api/proto
-	@tools/validate-proto.sh
+	tools/validate-proto.sh
 	$(TOOL) buf generate
 
 .PHONY: build
