@@ -108,7 +108,7 @@ func (a answer) rejection(t tb) *tcc.Rejection {
 
 func wantVerdict(t tb, v verdict, a answer) {
 	t.Helper()
-	require.Equal(t, string(v), string(a.verdict()), "the answer was %+v, error: %v", a.res, a.err)
+	require.Equal(t, string(v), string(a.verdict()), "the response was %.60q, the error: %v", a.res.Response, a.err)
 }
 
 // tally counts verdicts.

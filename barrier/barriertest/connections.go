@@ -85,10 +85,12 @@ func killedWhileItWaits(w *world, how string) {
 		h := w.hold(it)
 		c := begin(func() answer { return w.deliver(b, p) })
 		w.awaitLockWaits(1)
-		ids, err := w.dialect.waiters(w.ctx, w.db)
+		all, err := innodbTransactions(w.ctx, w.db)
 		require.NoError(w.t, err)
-		for _, id := range ids {
-			require.NoError(w.t, w.kill(how, id))
+		for _, tx := range all {
+			if tx.waits {
+				require.NoError(w.t, w.kill(how, tx.thread))
+			}
 		}
 		h.release()
 		a := c.wait(w.t)

@@ -67,10 +67,16 @@ func (d Dialect) transactions(ctx context.Context, db *sql.DB) (open, waiting in
 		open, err = sqliteTransactions(ctx, db)
 		return open, 0, err
 	}
-	err = db.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(t.trx_state = 'LOCK WAIT'), 0)"+
-		" FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"+
-		" WHERE p.db = DATABASE()").Scan(&open, &waiting)
-	return open, waiting, err
+	all, err := innodbTransactions(ctx, db)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, tx := range all {
+		if tx.waits {
+			waiting++
+		}
+	}
+	return len(all), waiting, nil
 }
 
 // sqliteTransactions tells writers and readers by what they keep from
@@ -101,24 +107,4 @@ func sqliteTransactions(ctx context.Context, db *sql.DB) (int, error) {
 		return 0, err
 	}
 	return busy, nil
-}
-
-// waiters returns the ids of the connections that wait for a lock.
-func (d Dialect) waiters(ctx context.Context, db *sql.DB) ([]int64, error) {
-	rows, err := db.QueryContext(ctx, "SELECT t.trx_mysql_thread_id FROM information_schema.innodb_trx t"+
-		" JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"+
-		" WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT'")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var ids []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
 }

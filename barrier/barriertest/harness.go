@@ -1,6 +1,7 @@
 package barriertest
 
 import (
+	"context"
 	"database/sql"
 	"testing"
 
@@ -38,7 +39,8 @@ type Instance struct {
 	Pool *sql.DB
 }
 
-// Proxy makes the network between one store and its server fail.
+// Proxy makes the network between one store and its server fail. The suite
+// asks each for one cut only, except that it may ask for many of the same.
 type Proxy interface {
 	// CutBeforeCommit cuts, once, the connection that sends the next COMMIT,
 	// which the server does not get.
@@ -54,6 +56,7 @@ type Proxy interface {
 
 // Point is a moment that a Proxy waits for.
 type Point interface {
-	// Reached is closed when the moment came, and the connection is cut.
-	Reached() <-chan struct{}
+	// Wait returns nil when the moment has come and the connection is cut,
+	// and ctx's error if that ends before.
+	Wait(ctx context.Context) error
 }

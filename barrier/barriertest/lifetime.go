@@ -73,7 +73,7 @@ func lifetimePreparedAfterTheEnd(w *world) {
 // lifetimeRowsLeftOpen: rows that are read later would be read from another
 // branch's connection; so the branch that leaves them open fails.
 func lifetimeRowsLeftOpen(w *world) {
-	it := w.item(w.t, account, "a", 10)
+	it := w.item(w.t, account, "a", 1000)
 	const many = "SELECT id FROM account UNION ALL SELECT id FROM account UNION ALL SELECT id FROM account"
 	for name, leave := range map[string]func(ctx context.Context, tx barrier.Tx) (*sql.Rows, error){
 		"unread": func(ctx context.Context, tx barrier.Tx) (*sql.Rows, error) { return tx.QueryContext(ctx, many) },

@@ -14,43 +14,76 @@ import (
 func timeouts() []testCase {
 	return []testCase{
 		{name: "RowHeldTooLong", run: timeoutRowHeld},
-		{name: "RowHeldTooLongAndWorkDoesNotMind", run: timeoutWorkDoesNotMind},
-		{name: "CallerGoesAway", run: func(w *world) { timeoutCaller(w, context.Canceled) }},
-		{name: "CallersDeadline", run: func(w *world) { timeoutCaller(w, context.DeadlineExceeded) }},
+		{name: "CallerGoesAway", run: timeoutCallerGoesAway},
 		{name: "CallerIsGoneAlready", forms: allForms, run: timeoutCallerIsGone},
 		{name: "CallerGoesAwayInWork", forms: allForms, run: timeoutCallerGoesAwayInWork},
 	}
 }
 
-// due is a branch and the phase that it takes next.
+// due is a branch, the phase that it takes next, and a work function for it.
 type due struct {
-	b *branch
-	p tcc.Phase
+	b    *branch
+	p    tcc.Phase
+	work barrier.Work
 }
 
-// everyKind makes a branch for each form and phase.
+// everyKind makes a branch for each form and phase. Where there is one writer
+// at a time they would wait for the lock in turns, and the form makes no
+// difference: there one of them speaks for all.
 func (w *world) everyKind(it item) []due {
 	w.t.Helper()
+	forms, phases := allForms, allPhases
+	if !w.dialect.rowLocks() {
+		forms, phases = allForms[:1], []tcc.Phase{tcc.Cancel}
+	}
 	var all []due
-	for _, f := range allForms {
-		for _, p := range allPhases {
+	for _, f := range forms {
+		for _, p := range phases {
 			b := w.branch(f, line{it, 1})
 			if p != tcc.Try {
 				w.want(done, w.deliver(b, tcc.Try))
 			}
-			all = append(all, due{b, p})
+			all = append(all, due{b, p, b.work(p)})
 		}
 	}
 	return all
 }
 
+// careless are branches whose work takes a statement's error for a business
+// no, or goes on as if nothing had happened.
+func (w *world) careless(it item) []due {
+	stray := func(ctx context.Context, tx barrier.Tx) { _, _ = tx.ExecContext(ctx, write) }
+	onError := []func(ctx context.Context, tx barrier.Tx) error{
+		func(ctx context.Context, tx barrier.Tx) error { stray(ctx, tx); return tcc.Reject("BUSY", "", nil) },
+		func(ctx context.Context, tx barrier.Tx) error { stray(ctx, tx); return nil },
+		func(context.Context, barrier.Tx) error { return tcc.Reject("BUSY", "", nil) },
+		func(context.Context, barrier.Tx) error { return errors.New("in other words") },
+	}
+	if !w.dialect.rowLocks() {
+		onError = onError[:1]
+	}
+	var all []due
+	for _, f := range onError {
+		b := w.branch(direct, line{it, 1})
+		all = append(all, due{b, tcc.Try, func(ctx context.Context, tx barrier.Tx) ([]byte, error) {
+			resp, err := b.work(tcc.Try)(ctx, tx)
+			if err != nil {
+				err = f(ctx, tx)
+			}
+			return resp, err
+		}})
+	}
+	return all
+}
+
 // timeoutRowHeld: somebody holds a row longer than the store waits. That is
-// no answer of the business: nothing happened, and later it does.
+// no answer of the business, whatever the work makes of it: nothing happened,
+// and later it does.
 func timeoutRowHeld(w *world) {
 	it := w.item(w.t, account, "a", 1000)
-	all := w.everyKind(it)
+	all := append(w.everyKind(it), w.careless(it)...)
 	h := w.hold(it)
-	answers := atOnce(len(all), func(i int) answer { return w.deliver(all[i].b, all[i].p) })
+	answers := atOnce(len(all), func(i int) answer { return w.deliverWork(all[i].b, all[i].p, all[i].work) })
 	require.Equal(w.t, map[verdict]int{unavailable: len(all)}, tally(answers), failures(answers))
 	for _, d := range all {
 		w.wantState(beforePhase(d.p), d.b)
@@ -59,72 +92,43 @@ func timeoutRowHeld(w *world) {
 	require.NoError(w.t, err)
 	require.Equal(w.t, []int{1, 0}, []int{open, waiting}, "open and waiting transactions, the test's own among them")
 	h.release()
+	require.Empty(w.t, w.memos(), "what careless work wrote after the error")
 	for _, d := range all {
 		w.want(done, w.settle(d.b, d.p))
 	}
 }
 
-// timeoutWorkDoesNotMind: work that takes the timeout for a business no, or
-// goes on as if nothing had happened, does not get its way.
-func timeoutWorkDoesNotMind(w *world) {
+// timeoutCallerGoesAway: a caller that gives up, or whose deadline passes, gets
+// its context's error while the row is still held, and the server does not go
+// on waiting for long.
+func timeoutCallerGoesAway(w *world) {
 	it := w.item(w.t, account, "a", 1000)
-	stray := func(ctx context.Context, tx barrier.Tx) { _, _ = tx.ExecContext(ctx, write) }
-	works := []func(ctx context.Context, tx barrier.Tx, err error) error{
-		func(context.Context, barrier.Tx, error) error { return tcc.Reject("BUSY", "", nil) },
-		func(ctx context.Context, tx barrier.Tx, _ error) error { stray(ctx, tx); return nil },
-		func(ctx context.Context, tx barrier.Tx, _ error) error {
-			stray(ctx, tx)
-			return tcc.Reject("BUSY", "", nil)
-		},
-		func(context.Context, barrier.Tx, error) error { return errors.New("in other words") },
-	}
-	var all []*branch
-	for range works {
-		all = append(all, w.branch(direct, line{it, 1}))
-	}
+	leaving, late := w.everyKind(it), w.everyKind(it)
+	all := append(leaving, late...)
 	h := w.hold(it)
-	answers := atOnce(len(all), func(i int) answer {
-		return w.deliverWork(all[i], tcc.Try, func(ctx context.Context, tx barrier.Tx) ([]byte, error) {
-			resp, err := all[i].work(tcc.Try)(ctx, tx)
-			if err != nil {
-				err = works[i](ctx, tx, err)
-			}
-			return resp, err
-		})
-	})
-	require.Equal(w.t, map[verdict]int{unavailable: len(all)}, tally(answers), failures(answers))
-	for _, b := range all {
-		w.wantState(barrier.None, b)
-	}
-	require.Empty(w.t, w.memos())
-	h.release()
-	for _, b := range all {
-		w.want(done, w.settle(b, tcc.Try))
-	}
-}
-
-// timeoutCaller: a caller that gives up gets its context's error while the row
-// is still held, and the server does not go on waiting for long.
-func timeoutCaller(w *world, reason error) {
-	it := w.item(w.t, account, "a", 1000)
-	all := w.everyKind(it)
-	h := w.hold(it)
-	ctx, cancel := context.WithCancel(w.ctx)
-	if errors.Is(reason, context.DeadlineExceeded) {
-		ctx, cancel = context.WithTimeout(w.ctx, time.Second)
-	}
+	leave, cancel := context.WithCancel(w.ctx)
 	defer cancel()
+	end, cancelEnd := context.WithTimeout(w.ctx, time.Second)
+	defer cancelEnd()
 	var answers []answer
 	c := begin(func() answer {
-		answers = atOnce(len(all), func(i int) answer { return all[i].b.deliver(ctx, w.Store, all[i].p) })
+		answers = atOnce(len(all), func(i int) answer {
+			ctx := leave
+			if i >= len(leaving) {
+				ctx = end
+			}
+			return all[i].b.deliver(ctx, w.Store, all[i].p)
+		})
 		return answer{}
 	})
-	if errors.Is(reason, context.Canceled) {
-		w.awaitLockWaits(1)
-		cancel()
-	}
+	w.awaitLockWaits(1)
+	cancel()
 	c.wait(w.t)
 	for i, a := range answers {
+		reason := context.Canceled
+		if i >= len(leaving) {
+			reason = context.DeadlineExceeded
+		}
 		require.ErrorIs(w.t, a.err, reason, "%s", all[i].p)
 		require.NotContains(w.t, string(a.verdict()), string(rejected))
 		require.NotContains(w.t, string(a.verdict()), "conflict")

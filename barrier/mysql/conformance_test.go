@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"context"
 	"database/sql"
 	"testing"
 
@@ -63,8 +64,31 @@ func openDatabase(t *testing.T, cfg *mysqldriver.Config, opts mysql.Options) bar
 	}
 }
 
-// proxy is a testserver.Proxy that knows the server's word for a commit.
+// proxy is a testserver.Proxy that knows how a store sends COMMIT: alone, which
+// follows the byte for a query, or as the last of several statements. (The word
+// alone is also in READ COMMITTED.)
 type proxy struct{ *testserver.Proxy }
 
-func (p proxy) CutBeforeCommit() barriertest.Point { return p.CutBefore("COMMIT") }
-func (p proxy) CutAfterCommit() barriertest.Point  { return p.CutAfter("COMMIT") }
+var commits = [...]string{"\x03COMMIT", "; COMMIT"}
+
+func (p proxy) CutBeforeCommit() barriertest.Point { return cut(p.CutBefore) }
+func (p proxy) CutAfterCommit() barriertest.Point  { return cut(p.CutAfter) }
+
+func cut(at func(pattern string) *testserver.Point) barriertest.Point {
+	alone, last := at(commits[0]), at(commits[1])
+	return either{alone.Reached(), last.Reached()}
+}
+
+// either is a point that is reached when one of two channels is closed.
+type either [2]<-chan struct{}
+
+func (e either) Wait(ctx context.Context) error {
+	select {
+	case <-e[0]:
+		return nil
+	case <-e[1]:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
