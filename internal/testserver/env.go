@@ -48,3 +48,14 @@ func skipShort(t testing.TB) {
 		t.Skip("needs real servers, which -short leaves out")
 	}
 }
+
+// EnvLong, if not empty, asks for tests of volume: see Volume.
+const EnvLong = "TCCKIT_TEST_LONG"
+
+// Volume is how often a test does something: usual times in `make test`, long times in `make test-long`.
+func Volume(usual, long int) int {
+	if os.Getenv(EnvLong) != "" {
+		return long
+	}
+	return usual
+}
