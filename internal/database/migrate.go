@@ -81,7 +81,7 @@ func migrate(ctx context.Context, src source, cfg MigrateConfig) (MigrateResult,
 		return MigrateResult{}, err
 	}
 	defer db.Close()
-	p, err := provider(src, db, cfg.Migrations, goose.WithSessionLocker(src.locker()), goose.WithVerbose(true), goose.WithSlog(cfg.Logger.With("database", src.String())))
+	p, err := provider(src, db, cfg.Migrations, goose.WithSessionLocker(src.locker()))
 	if err != nil {
 		return MigrateResult{}, err
 	}
@@ -93,6 +93,7 @@ func migrate(ctx context.Context, src source, cfg MigrateConfig) (MigrateResult,
 	var res MigrateResult
 	for _, m := range applied {
 		res.Applied = append(res.Applied, m.Source.Version)
+		cfg.Logger.InfoContext(ctx, "migration applied", "database", src.String(), "version", m.Source.Version, "took", m.Duration)
 	}
 	if err != nil {
 		return res, err

@@ -1,0 +1,72 @@
+package database_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/tcckit/tcckit/internal/database"
+	"github.com/tcckit/tcckit/internal/database/databasetest"
+)
+
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, migrations(), func(t *testing.T, db *database.DB) {
+		put(t, db, "a", 0)
+		var runs atomic.Int64
+		add := func(id, body string, fail error) (int64, error) {
+			resp, err := database.Once(t.Context(), db, id, database.Fingerprint(body), func(ctx context.Context, tx *sql.Tx) (*wrapperspb.Int64Value, error) {
+				runs.Add(1)
+				if _, err := tx.ExecContext(ctx, "UPDATE thing SET n = n + 1 WHERE id = 'a'"); err != nil {
+					return nil, err
+				}
+				var n int64
+				err := tx.QueryRowContext(ctx, "SELECT n FROM thing WHERE id = 'a'").Scan(&n)
+				return wrapperspb.Int64(n), errors.Join(err, fail)
+			})
+			return resp.GetValue(), err
+		}
+
+		own := errors.New("own")
+		_, err := add("r1", "body", own)
+		require.ErrorIs(t, err, own)
+		require.Equal(t, 0, get(t, db, "a"), "work that fails leaves nothing, not even its id")
+
+		for range 3 {
+			n, err := add("r1", "body", nil)
+			require.NoError(t, err)
+			require.Equal(t, int64(1), n)
+		}
+		_, err = add("r1", "another", nil)
+		require.ErrorIs(t, err, database.ErrReused)
+		_, err = add("R1", "another", nil)
+		require.NoError(t, err, "ids are told apart by case")
+		require.Equal(t, 2, get(t, db, "a"))
+
+		var all sync.WaitGroup
+		answers, errs := make([]int64, 16), make([]error, 16)
+		for i := range answers {
+			all.Go(func() { answers[i], errs[i] = add("r2", "body", nil) })
+		}
+		all.Wait()
+		require.NoError(t, errors.Join(errs...))
+		for _, n := range answers {
+			require.Equal(t, int64(3), n)
+		}
+		require.Equal(t, 3, get(t, db, "a"))
+	})
+}
+
+func TestFingerprintTellsFieldsApart(t *testing.T) {
+	t.Parallel()
+	require.NotEqual(t, database.Fingerprint("ab", "c"), database.Fingerprint("a", "bc"))
+	require.NotEqual(t, database.Fingerprint("a"), database.Fingerprint("a", ""))
+	require.Equal(t, database.Fingerprint("a", "b"), database.Fingerprint("a", "b"))
+	require.Len(t, database.Fingerprint(), 32)
+}
