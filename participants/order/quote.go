@@ -35,7 +35,7 @@ func (s *Service) quote(ctx context.Context, lines []*pb.LineItem) (quote, error
 	for i, l := range lines {
 		skus[i] = l.GetSku()
 	}
-	resp, err := s.stock.ListItems(ctx, &stockpb.ListItemsRequest{Skus: skus, PageSize: int32(len(skus))}) //nolint:gosec // the proto allows 100 lines
+	resp, err := s.stock.ListItems(ctx, &stockpb.ListItemsRequest{Skus: skus, PageSize: int32(len(skus))})
 	if err != nil {
 		return quote{}, s.unpriced(ctx, err)
 	}
