@@ -36,7 +36,7 @@ func address(t testing.TB, kind localserver.Kind) string {
 	v := os.Getenv(Env(kind))
 	if v == "" {
 		t.Fatalf("%s is not set, so there is no %s to test against: run `make test`, "+
-			"or this package alone with `go run ./internal/testserver/run -- go test -race ./...`, "+
+			"or this package alone with `go run ./internal/testserver/withservers -- go test -race ./...`, "+
 			"or set it to a server that the test may use (CONTRIBUTING.md)", Env(kind), kind)
 	}
 	return v
