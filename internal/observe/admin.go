@@ -58,13 +58,15 @@ func (a *Admin) Serve(l net.Listener) error {
 // Drain makes /readyz answer that no more work is taken, so that balancers look elsewhere.
 func (a *Admin) Drain() { a.draining.Store(true) }
 
-// Shutdown ends Serve, waiting for requests under way until ctx ends.
+// Shutdown ends Serve. It waits for requests under way until ctx ends, and then cuts them off.
 func (a *Admin) Shutdown(ctx context.Context) error {
-	err := a.server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("observe: admin listener: %w", err), a.server.Close())
+	if a.server.Shutdown(ctx) == nil {
+		return nil
 	}
-	return err
+	if err := a.server.Close(); err != nil {
+		return fmt.Errorf("observe: admin listener: %w", err)
+	}
+	return nil
 }
 
 func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,146 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/tcckit/tcckit/internal/dtmserver"
+)
+
+// Stack is the shop. Whoever made it must Stop it. Its methods may be called concurrently, but for Start
+// and Stop.
+type Stack struct {
+	cfg      Config
+	keys     string
+	services map[string]*Service
+	targets  map[string]string // where DTM reaches a service, if not at its Internal address
+	dtm      *dtmserver.Server // nil if a given one is used or none was started yet
+}
+
+// New chooses addresses and makes the signing key. It starts nothing.
+func New(ctx context.Context, cfg Config) (*Stack, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{cfg: cfg, services: make(map[string]*Service), targets: make(map[string]string)}
+	if s.keys, err = ensureKey(cfg.Dir); err != nil {
+		return nil, err
+	}
+	for _, name := range Services() {
+		addresses, err := chooseAddresses(ctx, name, cfg.FixedPorts)
+		if err != nil {
+			return nil, fmt.Errorf("stack: %w", err)
+		}
+		database := cfg.Databases[name]
+		if database == "" {
+			database = "sqlite:" + filepath.Join(cfg.Dir, name+".db")
+		}
+		s.services[name] = &Service{
+			Name: name, Database: database, Addresses: addresses,
+			program: cfg.Program, dir: cfg.Dir, timeout: cfg.StartTimeout,
+		}
+	}
+	return s, nil
+}
+
+// Service returns a service by its name, one of Services.
+func (s *Stack) Service(name string) *Service { return s.services[name] }
+
+// Interpose makes DTM reach a service at addr instead of directly. It must be called before Start.
+func (s *Stack) Interpose(service, addr string) { s.targets[service] = addr }
+
+// DTM is where the DTM server is reached. It is known after Start.
+func (s *Stack) DTM() DTM {
+	if s.dtm == nil {
+		return s.cfg.DTM
+	}
+	return DTM{GRPCAddr: s.dtm.GRPCAddr(), HTTPURL: s.dtm.HTTPURL()}
+}
+
+// OwnsDTM tells whether the DTM server is the stack's own.
+func (s *Stack) OwnsDTM() bool { return s.cfg.DTM == DTM{} }
+
+// Start starts everything, databases migrated, and returns when all of it takes work. On an error all
+// that was started is stopped.
+func (s *Stack) Start(ctx context.Context) error {
+	err := s.startDTM(ctx)
+	for _, name := range Services() {
+		if err == nil {
+			service := s.services[name]
+			service.args = s.arguments(service)
+			err = service.Start(ctx)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+func (s *Stack) startDTM(ctx context.Context) error {
+	if !s.OwnsDTM() {
+		return nil
+	}
+	cfg := dtmserver.Config{
+		Dir: filepath.Join(s.cfg.Dir, "dtm"), Store: s.cfg.DTMStore, Env: s.cfg.DTMEnv, StartTimeout: s.cfg.StartTimeout,
+	}
+	if s.cfg.FixedPorts {
+		var err error
+		if cfg.HTTPAddr, err = chooseAddress(ctx, dtmHTTPPort, true); err != nil {
+			return fmt.Errorf("stack: %w", err)
+		}
+		if cfg.GRPCAddr, err = chooseAddress(ctx, dtmGRPCPort, true); err != nil {
+			return fmt.Errorf("stack: %w", err)
+		}
+	}
+	server, err := dtmserver.Start(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("stack: %w", err)
+	}
+	s.dtm = server
+	return nil
+}
+
+// arguments is the command line of a service.
+func (s *Stack) arguments(service *Service) []string {
+	args := []string{
+		"serve", service.Name, "--migrate",
+		"--listen=" + service.Public, "--listen-internal=" + service.Internal, "--admin=" + service.Admin,
+		"--keys-file=" + s.keys, "--log-format=json", "--stop-with-stdin",
+	}
+	if service.Name != Order {
+		return args
+	}
+	dtm := s.DTM()
+	args = append(args, "--dtm-grpc="+dtm.GRPCAddr, "--dtm-http="+dtm.HTTPURL)
+	if s.cfg.RetryInterval > 0 {
+		args = append(args, "--retry-interval="+s.cfg.RetryInterval.String())
+	}
+	for _, name := range Services() {
+		addr := s.services[name].Internal
+		target := addr
+		if other, ok := s.targets[name]; ok {
+			target = other
+		}
+		args = append(args, "--"+name+"-addr="+addr, "--"+name+"-target="+target)
+	}
+	return args
+}
+
+// Stop ends everything in an orderly way, the services before DTM, and returns when all is gone.
+func (s *Stack) Stop(ctx context.Context) error {
+	errs := make([]error, len(s.services))
+	var all sync.WaitGroup
+	for i, name := range Services() {
+		all.Go(func() { errs[i] = s.services[name].Stop(ctx) })
+	}
+	all.Wait()
+	if s.dtm != nil {
+		errs = append(errs, s.dtm.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
