@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcckit/tcckit/tcc"
+)
+
+// Config says what to serve and where.
+type Config struct {
+	// Services are the names of the services, see Names.
+	Services []string
+	// Databases are the DSNs of their databases, by service.
+	Databases map[string]string
+	// MaxConns limits the connections to one database; 0 means the default of package database.
+	MaxConns int
+	// Migrate brings the databases up to date first.
+	Migrate bool
+
+	// Public and Internal are addresses to listen on, host:port: for what callers from outside may call,
+	// and for everything. Admin is that of metrics, health and profiles, by HTTP; empty: none.
+	Public, Internal, Admin string
+
+	// DTMGRPC is host:port of the coordinator's gRPC API, DTMHTTP the URL of its HTTP API. They are for
+	// the order service, as is all until RetryInterval.
+	DTMGRPC, DTMHTTP string
+	// Participants say where the services that take part in an order are reached.
+	Participants map[string]Participant
+	// RetryInterval is after what time the coordinator looks again at what it could not finish; 0 means
+	// the default of package coordinator.
+	RetryInterval time.Duration
+
+	// Keys sign and verify what begins a global transaction. Nil: nothing is signed, and everything that
+	// reaches the internal listener is believed.
+	Keys *tcc.Keyring
+	// Insecure permits to serve on other than loopback addresses without keys.
+	Insecure bool
+
+	// DrainTimeout is how long calls under way are waited for at the end.
+	DrainTimeout time.Duration
+	// OTLPEndpoint is where traces go, see observe.Config.
+	OTLPEndpoint string
+	// Version is the program's.
+	Version string
+	// Logger is the process's.
+	Logger *slog.Logger
+}
+
+// validate reports everything that is wrong at once.
+func (c *Config) validate() error {
+	var errs []error
+	if len(c.Services) == 0 {
+		errs = append(errs, errors.New("no service is named: want any of "+strings.Join(Names(), ", ")))
+	}
+	for i, name := range c.Services {
+		if _, ok := find(name); !ok {
+			errs = append(errs, fmt.Errorf("unknown service %q: want any of %s", name, strings.Join(Names(), ", ")))
+		} else if slices.Contains(c.Services[:i], name) {
+			errs = append(errs, fmt.Errorf("service %s is named twice", name))
+		} else if c.Databases[name] == "" {
+			errs = append(errs, fmt.Errorf("service %s has no database", name))
+		}
+	}
+	if c.DrainTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("a drain timeout of %s: want more than 0", c.DrainTimeout))
+	}
+	if c.MaxConns < 0 {
+		errs = append(errs, fmt.Errorf("at most %d database connections: want more than 0", c.MaxConns))
+	}
+	if c.serves("order") {
+		errs = append(errs, c.validateDTM()...)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateDTM() []error {
+	var errs []error
+	if err := validateAddress(c.DTMGRPC); err != nil {
+		errs = append(errs, fmt.Errorf("DTM's gRPC address: %w", err))
+	}
+	if u, err := url.Parse(c.DTMHTTP); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		errs = append(errs, fmt.Errorf("DTM's HTTP address %q: want http://host:port", c.DTMHTTP))
+	}
+	if c.RetryInterval < 0 || c.RetryInterval%time.Second != 0 {
+		errs = append(errs, fmt.Errorf("a retry interval of %s: DTM takes whole seconds", c.RetryInterval))
+	}
+	return errs
+}
+
+func (c *Config) serves(service string) bool { return slices.Contains(c.Services, service) }

@@ -1,0 +1,2 @@
+// Package serve runs any set of the shop's services in one process.
+package serve

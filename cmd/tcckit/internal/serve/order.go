@@ -1,0 +1,55 @@
+package serve
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+
+	"github.com/tcckit/tcckit/coordinator"
+	"github.com/tcckit/tcckit/internal/database"
+	"github.com/tcckit/tcckit/internal/rpc"
+	"github.com/tcckit/tcckit/participants/order"
+)
+
+// newOrder makes the order service, which begins global transactions and calls the other two.
+func newOrder(_ context.Context, p *process, db *database.DB) (registrant, error) {
+	dtm, err := p.dial(p.cfg.DTMGRPC)
+	if err != nil {
+		return nil, err
+	}
+	client, err := coordinator.New(coordinator.Config{
+		Conn: dtm, HTTPURL: p.cfg.DTMHTTP, Keys: p.cfg.Keys, RetryInterval: p.cfg.RetryInterval, Logger: p.cfg.Logger,
+		MeterProvider: p.telemetry.MeterProvider(), TracerProvider: p.telemetry.TracerProvider(), Propagator: p.telemetry.Propagator(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg := order.Config{DB: db, Coordinator: client, Logger: p.cfg.Logger.With("service", "order")}
+	var errs []error
+	for name, peer := range map[string]*order.Peer{"order": &cfg.Order, "account": &cfg.Account, "stock": &cfg.Stock} {
+		participant := p.participants[name]
+		conn, err := p.dial(participant.Addr)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		*peer = order.Peer{Conn: conn, Target: participant.Target}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return order.New(cfg)
+}
+
+// dial connects when the connection is first used; the process closes it.
+func (p *process) dial(target string) (*grpc.ClientConn, error) {
+	conn, err := rpc.Dial(target, rpc.DialConfig{
+		MeterProvider: p.telemetry.MeterProvider(), TracerProvider: p.telemetry.TracerProvider(), Propagator: p.telemetry.Propagator(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.own(conn)
+	return conn, nil
+}

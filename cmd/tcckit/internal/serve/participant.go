@@ -1,0 +1,59 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// Participant is where a service that takes part in a global transaction is reached.
+type Participant struct {
+	// Addr is where the order service calls Try: host:port, or a target of gRPC such as
+	// dns:///account:7412. Empty, for a service of the same process: that process's internal listener.
+	Addr string
+	// Target is where the coordinator calls Confirm and Cancel, host:port. Empty: Addr.
+	Target string
+}
+
+// participants completes what cfg says about the participants, given the internal listener.
+func participants(cfg Config, internal net.Listener) (map[string]Participant, error) {
+	complete := make(map[string]Participant)
+	var errs []error
+	for _, name := range Names() {
+		p, err := participant(name, cfg.Participants[name], cfg.serves(name), internal)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		complete[name] = p
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return complete, nil
+}
+
+func participant(name string, p Participant, here bool, internal net.Listener) (Participant, error) {
+	if p.Addr == "" {
+		if !here {
+			return p, fmt.Errorf("%s is not served by this process, so say at which host:port it is: --%s-addr", name, name)
+		}
+		addr, specific := reachable(internal)
+		if p.Target == "" && !specific {
+			return p, fmt.Errorf("the internal listener is on all interfaces, so say at which host:port DTM reaches %s: --%s-target", name, name)
+		}
+		p.Addr = addr
+	}
+	if p.Target == "" {
+		p.Target = p.Addr
+	}
+	if !strings.Contains(p.Addr, "://") {
+		if err := validateAddress(p.Addr); err != nil {
+			return p, fmt.Errorf("--%s-addr %w", name, err)
+		}
+	}
+	if err := validateAddress(p.Target); err != nil {
+		return p, fmt.Errorf("--%s-target, which DTM dials: %w", name, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+
+	"google.golang.org/grpc"
+
+	"github.com/tcckit/tcckit/internal/database"
+	"github.com/tcckit/tcckit/internal/observe"
+	"github.com/tcckit/tcckit/participants/account"
+	"github.com/tcckit/tcckit/participants/order"
+	"github.com/tcckit/tcckit/participants/stock"
+)
+
+// registrant is a service that can be put on a gRPC server.
+type registrant interface {
+	Register(grpc.ServiceRegistrar)
+}
+
+// service is one of the shop's.
+type service struct {
+	name       string
+	migrations func() fs.FS
+	// public are the methods for callers from outside.
+	public func() []string
+	build  func(context.Context, *process, *database.DB) (registrant, error)
+}
+
+// services are those that can be served.
+func services() []service {
+	return []service{
+		{"order", order.Migrations, order.PublicMethods, newOrder},
+		{"account", account.Migrations, account.PublicMethods, newAccount},
+		{"stock", stock.Migrations, stock.PublicMethods, newStock},
+	}
+}
+
+// Names are the names of the services.
+func Names() []string {
+	var names []string
+	for _, s := range services() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Migrations are the tables of a service, nil if there is no such service.
+func Migrations(name string) fs.FS {
+	s, ok := find(name)
+	if !ok {
+		return nil
+	}
+	return s.migrations()
+}
+
+func find(name string) (service, bool) {
+	for _, s := range services() {
+		if s.name == name {
+			return s, true
+		}
+	}
+	return service{}, false
+}
+
+func newAccount(_ context.Context, _ *process, db *database.DB) (registrant, error) {
+	return account.New(account.Config{DB: db})
+}
+
+func newStock(_ context.Context, _ *process, db *database.DB) (registrant, error) {
+	return stock.New(stock.Config{DB: db})
+}
+
+// process is what the services of a process share, and what must be closed when it ends.
+type process struct {
+	cfg          Config
+	listeners    *listeners
+	participants map[string]Participant // complete; nil if the process begins no orders
+	telemetry    *observe.Telemetry
+	checks       map[string]observe.Check
+	closers      []io.Closer
+}
+
+// own has c closed at the end of the process, before what was owned earlier.
+func (p *process) own(c io.Closer) { p.closers = append(p.closers, c) }
+
+func (p *process) close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i].Close())
+	}
+	p.closers = nil
+	return errors.Join(errs...)
+}

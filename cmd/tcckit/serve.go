@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcckit/tcckit/cmd/tcckit/internal/keys"
+	"github.com/tcckit/tcckit/cmd/tcckit/internal/serve"
+)
+
+// The services and where they listen unless told otherwise.
+const (
+	defaultPublic   = "127.0.0.1:7401"
+	defaultInternal = "127.0.0.1:7402"
+	defaultAdmin    = "127.0.0.1:7403"
+	defaultDTMGRPC  = "127.0.0.1:36790"
+	defaultDTMHTTP  = "http://127.0.0.1:36789"
+)
+
+func serviceNames() []string { return serve.Names() }
+
+func newServeCommand() *cobra.Command {
+	cfg := serve.Config{Databases: make(map[string]string), Participants: make(map[string]serve.Participant), Version: version()}
+	var (
+		dsns          = databases{}
+		addrs         = make(map[string]*string)
+		targets       = make(map[string]*string)
+		logs          logFlags
+		keysFile      string
+		stopWithStdin bool
+	)
+	cmd := &cobra.Command{
+		Use:   "serve SERVICE...",
+		Short: "Run services: any of " + strings.Join(serve.Names(), ", "),
+		Long: `serve runs any set of the shop's services in one process.
+
+It listens on two addresses: one for what callers from outside may call, one for everything, which is for the
+coordinator, for the other services and for administration. On SIGTERM it stops taking calls, lets those under
+way finish and ends; a second SIGTERM ends it at once.
+
+Signing keys come from --keys-file or from ` + keys.Environment + ` (ID:KEY, several separated by commas; the first one
+signs, all verify; a key is at least 32 bytes in hex or base64, as made by "openssl rand -hex 32"). Without keys,
+whoever reaches the internal address can confirm or cancel anything, so on addresses other than loopback serve then
+refuses to start.`,
+		Example: `  tcckit serve account stock --account-db sqlite:account.db --stock-db sqlite:stock.db --migrate
+  tcckit serve order --order-db mysql://shop:secret@db/orders --dtm-grpc dtm:36790 --dtm-http http://dtm:36789 \
+      --account-addr account:7402 --stock-addr stock:7402 --listen-internal 0.0.0.0:7402 --order-target order:7402`,
+		Args: serviceArguments,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			cfg.Services = args
+			for _, name := range args {
+				if cfg.Databases[name], err = dsns.of(name); err != nil {
+					return err
+				}
+			}
+			for _, name := range serve.Names() {
+				cfg.Participants[name] = serve.Participant{Addr: *addrs[name], Target: *targets[name]}
+			}
+			if cfg.Keys, err = keys.Load(keysFile); err != nil {
+				return usageError{err}
+			}
+			if cfg.Logger, err = logs.logger(cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			if stopWithStdin {
+				ctx = untilStdinEnds(ctx)
+			}
+			if err = serve.Run(ctx, cfg); errors.Is(err, serve.ErrConfig) {
+				return usageError{err}
+			}
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cfg.Public, "listen", defaultPublic, "address for callers from outside")
+	flags.StringVar(&cfg.Internal, "listen-internal", defaultInternal, "address for the coordinator, the other services and administration")
+	flags.StringVar(&cfg.Admin, "admin", defaultAdmin, "HTTP address of /metrics, /healthz, /readyz and /debug/pprof, none if empty; it asks nobody who they are")
+	dsns.register(flags)
+	flags.IntVar(&cfg.MaxConns, "max-conns", 0, "most connections to one MySQL database (default 32)")
+	flags.BoolVar(&cfg.Migrate, "migrate", false, "create the databases and bring their tables up to date first")
+	flags.StringVar(&cfg.DTMGRPC, "dtm-grpc", defaultDTMGRPC, "host:port of DTM's gRPC API")
+	flags.StringVar(&cfg.DTMHTTP, "dtm-http", defaultDTMHTTP, "URL of DTM's HTTP API")
+	flags.DurationVar(&cfg.RetryInterval, "retry-interval", 0, "after what time DTM looks again at what it could not finish, in whole seconds (default 5s)")
+	for _, name := range serve.Names() {
+		addrs[name] = flags.String(name+"-addr", "", "host:port, or gRPC target, of "+name+"'s internal address, for order (default: this process, if it serves "+name+")")
+		targets[name] = flags.String(name+"-target", "", "host:port at which DTM reaches "+name+" (default: as --"+name+"-addr)")
+	}
+	flags.StringVar(&keysFile, "keys-file", "", "file with the signing keys, a line ID:KEY each")
+	flags.BoolVar(&cfg.Insecure, "insecure", false, "serve the network although nothing is signed")
+	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 20*time.Second, "how long calls under way are waited for at the end")
+	flags.StringVar(&cfg.OTLPEndpoint, "otlp-endpoint", "", "URL of a collector that takes traces by OTLP over gRPC, such as http://127.0.0.1:4317")
+	flags.BoolVar(&stopWithStdin, "stop-with-stdin", false, "end when stdin ends, as it does when the parent process has died")
+	_ = flags.MarkHidden("stop-with-stdin") // it exists
+	logs.register(flags)
+	return cmd
+}
+
+// serviceArguments wants names of services.
+func serviceArguments(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("name the services: any of %s", strings.Join(serve.Names(), ", "))
+	}
+	for _, name := range args {
+		if serve.Migrations(name) == nil {
+			return usagef("unknown service %q: want any of %s", name, strings.Join(serve.Names(), ", "))
+		}
+	}
+	return nil
+}
+
+// untilStdinEnds returns a context that ends when ctx or stdin does. The reader ends with the process.
+func untilStdinEnds(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	return ctx
+}

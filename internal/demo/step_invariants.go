@@ -1,0 +1,123 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+
+	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
+	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
+	stockpb "github.com/tcckit/tcckit/api/gen/tcckit/stock/v1"
+	"github.com/tcckit/tcckit/internal/stack"
+)
+
+// sums are what all accounts and items of this run add up to.
+type sums struct {
+	deposited, available, frozen, spent int64
+	put, onShelf, reserved, sold        int64
+	orders, ordered, pieces             int64 // of the confirmed orders
+}
+
+// After all of this nothing is lost, nothing is made from nothing, nothing is left halfway.
+func (d *demo) invariants(ctx context.Context) error {
+	var s sums
+	err := until(ctx, "nothing is frozen or reserved", func(ctx context.Context) (bool, error) {
+		var err error
+		s, err = d.shop.sums(ctx)
+		return s.frozen == 0 && s.reserved == 0, err
+	})
+	if err != nil {
+		return err
+	}
+	d.print.table([][]string{
+		{"money", "deposited", euros(s.deposited)},
+		{"", "available", euros(s.available)}, {"", "frozen", euros(s.frozen)}, {"", "spent", euros(s.spent)},
+		{"goods", "put in", thousands(s.put)},
+		{"", "available", thousands(s.onShelf)}, {"", "reserved", thousands(s.reserved)}, {"", "sold", thousands(s.sold)},
+		{"orders", "confirmed", thousands(s.orders)}, {"", "their total", euros(s.ordered)}, {"", "their pieces", thousands(s.pieces)},
+	})
+	var errs []error
+	check := func(holds bool, format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); holds {
+			d.print.held("%s", text)
+		} else {
+			errs = append(errs, errors.New("it does not hold that "+text))
+		}
+	}
+	check(s.deposited == s.available+s.frozen+s.spent && s.spent == s.ordered, "all money is where it belongs: what is spent is what the confirmed orders cost")
+	check(s.put == s.onShelf+s.reserved+s.sold && s.sold == s.pieces, "all goods are where they belong: what is sold is what the confirmed orders contain")
+	check(s.frozen == 0 && s.reserved == 0, "nothing is frozen, nothing is reserved")
+	stuck := 0
+	for _, name := range stack.Services() {
+		n, err := d.stuck(ctx, d.stack.Service(name))
+		if err != nil {
+			return err
+		}
+		stuck += n
+	}
+	check(stuck == 0, "no branch is left halfway (tcckit barrier stuck, on each database)")
+	return errors.Join(errs...)
+}
+
+func (c *shop) sums(ctx context.Context) (s sums, err error) {
+	for id, deposited := range c.deposited {
+		resp, err := c.accounts.GetAccount(ctx, &accountpb.GetAccountRequest{AccountId: id})
+		if err != nil {
+			return s, fmt.Errorf("read account %s: %w", id, err)
+		}
+		a := resp.GetAccount()
+		s.deposited += deposited
+		s.available += a.GetAvailable()
+		s.frozen += a.GetFrozen()
+		s.spent += a.GetSpent()
+		orders, err := c.list(ctx, id)
+		if err != nil {
+			return s, err
+		}
+		for _, o := range orders {
+			s.count(o)
+		}
+	}
+	for sku, put := range c.put {
+		resp, err := c.items.GetItem(ctx, &stockpb.GetItemRequest{Sku: sku})
+		if err != nil {
+			return s, fmt.Errorf("read item %s: %w", sku, err)
+		}
+		s.put += put
+		s.onShelf += resp.GetItem().GetAvailable()
+		s.reserved += resp.GetItem().GetReserved()
+		s.sold += resp.GetItem().GetSold()
+	}
+	return s, nil
+}
+
+// count adds an order, if it is confirmed.
+func (s *sums) count(o *orderpb.Order) {
+	if o.GetStatus() != orderpb.OrderStatus_ORDER_STATUS_CONFIRMED {
+		return
+	}
+	s.orders++
+	s.ordered += o.GetTotal().GetAmount()
+	for _, l := range o.GetLines() {
+		s.pieces += l.GetQuantity()
+	}
+}
+
+// stuck counts the branches of a service's database that were tried and are not decided.
+func (d *demo) stuck(ctx context.Context, service *stack.Service) (int, error) {
+	cmd := exec.CommandContext(ctx, d.program, "barrier", "stuck", "--older-than=1ms", "--json") //nolint:gosec // this program
+	cmd.Env = service.DatabaseEnvironment("TCCKIT_DB")
+	var out, problem bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problem
+	if err := cmd.Run(); err != nil {
+		return 0, fmt.Errorf("%s barrier stuck for %s: %w: %s", d.program, service.Name, err, problem.String())
+	}
+	var branches []json.RawMessage
+	if err := json.Unmarshal(out.Bytes(), &branches); err != nil {
+		return 0, fmt.Errorf("%s barrier stuck for %s: %w", d.program, service.Name, err)
+	}
+	return len(branches), nil
+}
