@@ -49,7 +49,7 @@ func skipShort(t testing.TB) {
 	}
 }
 
-// EnvLong, if not empty, asks for tests of volume: see Volume.
+// EnvLong asks, if it is not empty, for tests of volume: see Volume.
 const EnvLong = "TCCKIT_TEST_LONG"
 
 // Volume is how often a test does something: usual times in `make test`, long times in `make test-long`.
