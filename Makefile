@@ -77,5 +77,5 @@ down: ## Stop what up started
 	[ ! -x bin/tcckit ] || bin/tcckit down
 
 .PHONY: clean
-clean: down ## Remove what was built, fetched and kept by up
+clean: down ## Stop what up started, and remove what was built and fetched
 	rm -rf bin .cache cmd/dtm-server/.build cmd/dtm-server/console
