@@ -5,13 +5,42 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 )
 
-// decoding registers services whose methods answer InvalidArgument to a
-// request that cannot be decoded, such as one with text that is not UTF-8.
-// grpc answers Internal by itself, before any interceptor, which says that the
-// server is at fault and has callers try again.
+// A request that cannot be decoded, such as one with text that is not UTF-8,
+// should be InvalidArgument. grpc answers Internal by itself, before any handler
+// or interceptor could say otherwise, which tells callers that the server is at
+// fault and has them try again. So the services' methods ask for a request
+// wrapped in a target, whose decoding never fails for grpc, and then look what
+// became of it.
+
+// target is a message to be decoded, and why it could not be.
+type target struct {
+	message any
+	err     error
+}
+
+// codec is the codec of protobuf, which also decodes into targets.
+type codec struct{ encoding.CodecV2 }
+
+func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
+
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	t, ok := v.(*target)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	t.err = c.CodecV2.Unmarshal(data, t.message)
+	return nil
+}
+
+// decoding registers services with methods that decode into targets. The server
+// must have newCodec.
 type decoding struct{ grpc.ServiceRegistrar }
 
 func (d decoding) RegisterService(desc *grpc.ServiceDesc, impl any) {
@@ -24,13 +53,16 @@ func (d decoding) RegisterService(desc *grpc.ServiceDesc, impl any) {
 }
 
 func decodingHandler(next grpc.MethodHandler) grpc.MethodHandler {
-	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc's order
 		return next(srv, ctx, func(req any) error {
-			err := dec(req)
-			if err == nil || status.Code(err) != codes.Internal {
+			t := &target{message: req}
+			if err := dec(t); err != nil {
 				return err
 			}
-			return status.Errorf(codes.InvalidArgument, "the request cannot be decoded: %s", status.Convert(err).Message())
+			if t.err != nil {
+				return status.Errorf(codes.InvalidArgument, "the request cannot be decoded: %s", t.err)
+			}
+			return nil
 		}, interceptor)
 	}
 }

@@ -22,7 +22,7 @@ var ErrDrain = errors.New("rpc: calls were still running when the time for drain
 // Serve serves all bindings until ctx ends or one of them fails. It then
 // answers health checks with NOT_SERVING, refuses new calls, waits for those
 // that run for at most the time given, and cuts off the rest. It closes the
-// listeners.
+// listeners. A server is served once.
 //
 // It returns nil after an orderly end, an error that wraps [ErrDrain] if calls
 // were cut off, or what failed.
@@ -54,7 +54,7 @@ func drainAll(patience time.Duration, bindings []Binding) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, b := range bindings {
-		b.Server.health.Shutdown()
+		b.Server.unhealthy()
 	}
 	clean := make([]bool, len(bindings))
 	var draining sync.WaitGroup

@@ -69,8 +69,9 @@ const (
 // validation, recovery, telemetry and tcc's interceptor. Services are
 // registered on it as on a *grpc.Server. It is served by [Serve].
 type Server struct {
-	grpc   *grpc.Server
-	health *health.Server
+	grpc     *grpc.Server
+	health   *health.Server
+	watching *watching
 }
 
 var _ grpc.ServiceRegistrar = (*Server)(nil)
@@ -98,13 +99,15 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return status.Error(codes.Internal, "internal error")
 	})
 	g := &gate{public: cfg.Public, methods: cfg.Methods}
+	w := &watching{drain: make(chan struct{})}
 	unary := []grpc.UnaryServerInterceptor{recovery.UnaryServerInterceptor(rec), g.unary}
-	stream := []grpc.StreamServerInterceptor{recovery.StreamServerInterceptor(rec), g.stream}
+	stream := []grpc.StreamServerInterceptor{recovery.StreamServerInterceptor(rec), g.stream, w.stream}
 	if cfg.Authenticate != nil {
 		unary = append(unary, exceptHealth(auth.UnaryServerInterceptor(cfg.Authenticate)))
 		stream = append(stream, exceptHealthStream(auth.StreamServerInterceptor(cfg.Authenticate)))
 	}
 	opts := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.ChainUnaryInterceptor(append(unary, branches)...),
 		grpc.ChainStreamInterceptor(stream...),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(telemetry(cfg.MeterProvider, cfg.TracerProvider, cfg.Propagator)...)),
@@ -114,7 +117,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Credentials != nil {
 		opts = append(opts, grpc.Creds(cfg.Credentials))
 	}
-	s := &Server{grpc: grpc.NewServer(opts...), health: health.NewServer()}
+	s := &Server{grpc: grpc.NewServer(opts...), health: health.NewServer(), watching: w}
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s, nil
@@ -143,6 +146,13 @@ func (s *Server) serve(l net.Listener) error {
 		return nil
 	}
 	return err
+}
+
+// unhealthy answers health checks with NOT_SERVING from now on. It is called
+// once.
+func (s *Server) unhealthy() {
+	s.health.Shutdown()
+	close(s.watching.drain)
 }
 
 // drain refuses new calls and waits for those that run; when ctx ends they are

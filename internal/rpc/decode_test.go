@@ -1,0 +1,39 @@
+package rpc_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
+	"github.com/tcckit/tcckit/internal/rpc"
+)
+
+// raw sends bytes as they are.
+type raw struct{}
+
+func (raw) Name() string { return "proto" }
+func (raw) Marshal(v any) ([]byte, error) {
+	b, _ := v.([]byte)
+	return b, nil
+}
+func (raw) Unmarshal([]byte, any) error { return nil }
+
+func TestUndecodableRequests(t *testing.T) {
+	t.Parallel()
+	s := serve(t, rpc.ServerConfig{}, time.Second, &accounts{})
+	for name, request := range map[string][]byte{
+		"not UTF-8": {0x0a, 0x02, 0xff, 0xfe},
+		"cut short": {0x0a, 0x20, 'a'},
+		"garbage":   {0xff, 0xff, 0xff, 0xff},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := s.conn.Invoke(t.Context(), accountpb.AccountService_GetAccount_FullMethodName, request, nil, grpc.ForceCodec(raw{}))
+			requireStatus(t, err, codes.InvalidArgument, "the request cannot be decoded")
+		})
+	}
+	require.NoError(t, s.conn.Invoke(t.Context(), accountpb.AccountService_GetAccount_FullMethodName, []byte{0x0a, 0x01, 'a'}, nil, grpc.ForceCodec(raw{})))
+}
