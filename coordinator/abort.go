@@ -19,8 +19,8 @@ const maxReasonLen = 512
 // reason, for people, is stored with the transaction; it is cut to 512 bytes.
 //
 // An error means that the coordinator did not acknowledge it. The transaction
-// will still not be committed: the coordinator aborts it by itself some time after
-// the deadline that Begin was given.
+// will still not be committed: the coordinator aborts it by itself some time
+// after the deadline that Begin was given.
 func (tx *Transaction) Abort(ctx context.Context, reason string) error {
 	failed, err := tx.end()
 	if err != nil {
@@ -37,8 +37,7 @@ func (tx *Transaction) abort(ctx context.Context, reason string, cause error) er
 	ctx, cancel := tx.c.settling(ctx)
 	defer cancel()
 	defer func() { tx.record(ctx, cause) }()
-	err := tx.c.abortOnce(ctx, tx.gid, reason)
-	if err == nil {
+	if err := tx.c.abortOnce(ctx, tx.gid, reason); err == nil {
 		return nil
 	}
 	info, err := tx.c.settle(ctx, tx.gid, reason)
@@ -55,12 +54,12 @@ func (tx *Transaction) abort(ctx context.Context, reason string, cause error) er
 	return err
 }
 
-// fitReason makes text fit for DTM's column: valid UTF-8 of three bytes a
-// character at most, on one line, not longer than maxReasonLen.
+// fitReason makes text fit for DTM's column: valid UTF-8, on one line, not
+// longer than maxReasonLen.
 func fitReason(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
-		case r == utf8.RuneError || r > 0xFFFF:
+		case r == utf8.RuneError: // what is not UTF-8, too
 			return '?'
 		case r < ' ':
 			return ' '

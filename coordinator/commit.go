@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -26,7 +25,7 @@ func (tx *Transaction) Commit(ctx context.Context) error {
 		obstacle = &AbortedError{GID: tx.gid, Err: cause}
 	}
 	if obstacle != nil {
-		_ = tx.abort(ctx, obstacle.Error(), obstacle) // logged there; the outcome is the same
+		_ = tx.abort(ctx, reasonOf(obstacle), obstacle) // logged there; the outcome is the same
 		return obstacle
 	}
 
@@ -37,7 +36,7 @@ func (tx *Transaction) Commit(ctx context.Context) error {
 		if tx.guarded && !guard.sent() {
 			// It never left, so it cannot have been accepted.
 			failed := &AbortedError{GID: tx.gid, Err: fmt.Errorf("the coordinator could not be reached to commit: %w", err)}
-			_ = tx.abort(ctx, failed.Error(), failed)
+			_ = tx.abort(ctx, reasonOf(failed), failed)
 			return failed
 		}
 		err = tx.settleSubmit(ctx, err)
@@ -56,18 +55,10 @@ func (tx *Transaction) settleSubmit(ctx context.Context, submit error) error {
 	switch {
 	case err != nil:
 		tx.c.cfg.Logger.ErrorContext(ctx, "the outcome of a transaction is not known", "gid", tx.gid, "submit", submit, "error", err)
-		return &UnknownError{GID: tx.gid, Err: fmt.Errorf("submit: %w; then: %w", submit, unwrapUnknown(err))}
+		return &UnknownError{GID: tx.gid, Err: fmt.Errorf("submit: %w; then: %w", submit, err)}
 	case info.Status.Committed():
 		return nil
 	default:
 		return &AbortedError{GID: tx.gid, Err: fmt.Errorf("the coordinator has aborted it (%s): %w", info.Reason, submit)}
 	}
-}
-
-func unwrapUnknown(err error) error {
-	var e *UnknownError
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
 }

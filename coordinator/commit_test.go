@@ -45,14 +45,14 @@ func testCommit(t *testing.T, d *dtm) {
 // The branch that was registered first is confirmed last, and not before the
 // others have succeeded.
 func testConfirmOrder(t *testing.T, d *dtm) {
-	c, p := d.client(t), newParticipant(t)
+	c, p := d.client(t, retryEverySecond), newParticipant(t)
 	tx := begin(t, c)
 	require.NoError(t, tx.Try(bounded(t), p.branch("a"), p.branch("b")))
 	require.NoError(t, tx.Try(bounded(t), p.branch("c")))
 	p.answer(tcc.Confirm, tcc.Pending("the first one asked needs time"))
 	require.NoError(t, tx.Commit(bounded(t)))
 	awaitStatus(t, c, tx.GID(), coordinator.Succeeded)
-	require.Equal(t, []string{"03 confirm", "03 confirm", "02 confirm", "01 confirm"}, p.calls(tx.GID(), tcc.Confirm, tcc.Cancel))
+	require.Equal(t, []string{"03 confirm", "02 confirm", "01 confirm"}, p.order(tx.GID(), tcc.Confirm, tcc.Cancel))
 }
 
 // What an initiator sends in the usual case, and nothing else.
@@ -85,18 +85,14 @@ func testRequests(t *testing.T, d *dtm) {
 
 // A Confirm that fails is asked again until it succeeds.
 func testConfirmRetried(t *testing.T, d *dtm) {
-	c, p := d.client(t), newParticipant(t)
+	c, p := d.client(t, retryEverySecond), newParticipant(t)
 	p.answer(tcc.Confirm, tcc.Retry(context.DeadlineExceeded))
 	tx := begin(t, c)
 	require.NoError(t, tx.Try(bounded(t), p.branch("a")))
 	require.NoError(t, tx.Commit(bounded(t)), "the decision stands whatever Confirm answers")
-	eventually(t, func() bool { return len(p.got(tx.GID(), tcc.Confirm)) == 1 }, "no Confirm")
-	info, err := c.Query(bounded(t), tx.GID())
-	require.NoError(t, err)
-	require.Equal(t, coordinator.Submitted, info.Status)
-	require.False(t, info.Status.Finished())
 	awaitStatus(t, c, tx.GID(), coordinator.Succeeded)
-	require.Equal(t, []string{"01 confirm", "01 confirm"}, p.calls(tx.GID(), tcc.Confirm, tcc.Cancel))
+	require.Greater(t, len(p.got(tx.GID(), tcc.Confirm)), 1)
+	require.Empty(t, p.got(tx.GID(), tcc.Cancel))
 }
 
 func testEmptyTransaction(t *testing.T, d *dtm) {

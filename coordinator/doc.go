@@ -13,8 +13,8 @@
 //   - [*AbortedError]: it ended without a business reason. Nothing changed.
 //   - [*UnavailableError]: the coordinator is away. Nothing was begun.
 //   - [*UnknownError]: whether it was committed could not be found out.
-//     [Client.Query] tells later; do not repeat the work under a new gid
-//     before it has.
+//     [Client.Query] tells later, [Client.Settle] makes sure of it; do not
+//     repeat the work under a new gid before.
 //
 // Each carries the gid, and is a gRPC status fit for the initiator's own
 // caller.

@@ -31,7 +31,12 @@ type RejectedError struct {
 }
 
 func (e *RejectedError) Error() string {
-	return fmt.Sprintf("transaction %s: %s (branch %s) %s", e.GID, e.Method, e.BranchID, e.Rejection)
+	return "transaction " + e.GID + ": " + e.why()
+}
+
+// why is the text without the gid, for where that is known.
+func (e *RejectedError) why() string {
+	return fmt.Sprintf("%s (branch %s) %s", e.Method, e.BranchID, e.Rejection)
 }
 
 // Unwrap returns the rejection.
@@ -63,10 +68,14 @@ type AbortedError struct {
 }
 
 func (e *AbortedError) Error() string {
+	return "transaction " + e.GID + " aborted: " + e.why()
+}
+
+func (e *AbortedError) why() string {
 	if e.BranchID == "" {
-		return fmt.Sprintf("transaction %s aborted: %s", e.GID, e.Err)
+		return e.Err.Error()
 	}
-	return fmt.Sprintf("transaction %s aborted: %s (branch %s): %s", e.GID, e.Method, e.BranchID, e.Err)
+	return fmt.Sprintf("%s (branch %s): %s", e.Method, e.BranchID, e.Err)
 }
 
 // Unwrap returns Err.
@@ -96,8 +105,8 @@ func (e *AbortedError) GRPCStatus() *status.Status {
 
 // UnknownError says that it could not be found out whether the transaction
 // was committed: the coordinator took the Submit, or not, and then could not
-// be asked within the settle timeout. [Client.Query] tells when it is back.
-// Until then the work must not be repeated under a new gid.
+// be asked within the settle timeout. [Client.Query] or [Client.Settle] tells
+// when it is back. Until then the work must not be repeated under a new gid.
 type UnknownError struct {
 	GID string
 	Err error // why it could not be found out
@@ -141,6 +150,15 @@ func (e *UnavailableError) GRPCStatus() *status.Status {
 		code = codes.Canceled
 	}
 	return status.New(code, "the transaction coordinator is not available")
+}
+
+// reasonOf is the reason that is stored with a transaction that err aborts.
+func reasonOf(err error) string {
+	var e interface{ why() string }
+	if errors.As(err, &e) {
+		return e.why()
+	}
+	return err.Error()
 }
 
 // withInfo adds an ErrorInfo of [tcc.Domain]; a status that cannot take it

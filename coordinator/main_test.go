@@ -98,7 +98,10 @@ func (d *dtm) client(t *testing.T, change ...func(*coordinator.Config)) *coordin
 
 func newClient(t testing.TB, conn grpc.ClientConnInterface, httpURL string, change ...func(*coordinator.Config)) *coordinator.Client {
 	t.Helper()
-	cfg := coordinator.Config{Conn: conn, HTTPURL: httpURL, RetryInterval: time.Second, Logger: slog.New(slog.DiscardHandler)}
+	// DTM looks at a transaction after its retry interval even if it is in the
+	// middle of it, and then calls the branches twice; not so in these tests
+	// unless they want a retry.
+	cfg := coordinator.Config{Conn: conn, HTTPURL: httpURL, RetryInterval: time.Minute, Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -106,6 +109,9 @@ func newClient(t testing.TB, conn grpc.ClientConnInterface, httpURL string, chan
 	require.NoError(t, err)
 	return c
 }
+
+// retryEverySecond makes DTM retry soon.
+func retryEverySecond(cfg *coordinator.Config) { cfg.RetryInterval = time.Second }
 
 func dial(t testing.TB, addr string, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()

@@ -165,6 +165,17 @@ func (p *participant) calls(gid string, phases ...tcc.Phase) []string {
 	return out
 }
 
+// order is calls with the repetitions left out: DTM may deliver twice.
+func (p *participant) order(gid string, phases ...tcc.Phase) []string {
+	out := []string{}
+	for _, c := range p.calls(gid, phases...) {
+		if !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // branch returns a branch at the participant.
 func (p *participant) branch(request string) coordinator.Branch {
 	return coordinator.Branch{

@@ -46,7 +46,7 @@ func testKilledBeforeSubmit(t *testing.T, d *dtm) {
 func testKilledAfterSubmit(t *testing.T, d *dtm) {
 	d = d.own(t)
 	f, p := newFlaky(t, d.GRPCAddr()), newParticipant(t)
-	c := newClient(t, dial(t, f.addr), d.HTTPURL(), func(cfg *coordinator.Config) { cfg.SettleTimeout = 200 * time.Millisecond })
+	c := newClient(t, dial(t, f.addr), d.HTTPURL(), retryEverySecond, func(cfg *coordinator.Config) { cfg.SettleTimeout = 200 * time.Millisecond })
 	release := p.hold(t, tcc.Confirm)
 	tx := begin(t, c)
 	require.NoError(t, tx.Try(bounded(t), p.branch("a"), p.branch("b")))
@@ -77,7 +77,7 @@ func testKilledAfterSubmit(t *testing.T, d *dtm) {
 func testRestartedWhileSettling(t *testing.T, d *dtm) {
 	d = d.own(t)
 	f, p := newFlaky(t, d.GRPCAddr()), newParticipant(t)
-	c := newClient(t, dial(t, f.addr), d.HTTPURL(), func(cfg *coordinator.Config) { cfg.SettleTimeout = bound })
+	c := newClient(t, dial(t, f.addr), d.HTTPURL(), retryEverySecond, func(cfg *coordinator.Config) { cfg.SettleTimeout = bound })
 	for name, accepted := range map[string]bool{"accepted": true, "not accepted": false} {
 		tx := begin(t, c)
 		require.NoError(t, tx.Try(bounded(t), p.branch("a")))

@@ -50,6 +50,6 @@ func (tx *Transaction) giveUp(ctx context.Context, err error) error {
 	default:
 		err = &AbortedError{GID: tx.gid, Err: err}
 	}
-	_ = tx.abort(ctx, err.Error(), err) // logged there; the outcome is the same
+	_ = tx.abort(ctx, reasonOf(err), err) // logged there; the outcome is the same
 	return err
 }

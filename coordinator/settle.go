@@ -25,9 +25,14 @@ func (c *Client) Settle(ctx context.Context, gid, reason string) (Status, error)
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.SettleTimeout)
 	defer cancel()
 	info, err := c.settle(ctx, gid, reason)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		err = &UnknownError{GID: gid, Err: err}
+	}
 	return info.Status, err
 }
 
+// settle is Settle without the bound in time. Its error wraps [ErrNotFound] or
+// is why the coordinator could not be asked.
 func (c *Client) settle(ctx context.Context, gid, reason string) (Info, error) {
 	var (
 		p      pace
@@ -60,7 +65,7 @@ func (c *Client) settle(ctx context.Context, gid, reason string) (Info, error) {
 			if fenced {
 				return Info{GID: gid, Status: Aborting, Reason: reason}, nil
 			}
-			return Info{}, &UnknownError{GID: gid, Err: withContext(ctx, last)}
+			return Info{}, withContext(ctx, last)
 		}
 	}
 }

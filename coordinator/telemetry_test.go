@@ -20,11 +20,13 @@ func TestTransactionsAreCounted(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	s := newStandIn(t)
 	f := newFlaky(t, s.grpcAddr)
-	c := newClient(t, dial(t, f.addr), s.httpURL, func(cfg *coordinator.Config) {
-		cfg.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
-		cfg.SettleTimeout = 100 * time.Millisecond
-	})
-	p := newParticipant(t)
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	client := func(settle time.Duration) *coordinator.Client {
+		return newClient(t, dial(t, f.addr), s.httpURL, func(cfg *coordinator.Config) {
+			cfg.MeterProvider, cfg.SettleTimeout = provider, settle
+		})
+	}
+	c, p := client(bound), newParticipant(t)
 	run := func(err error) error {
 		return c.Run(bounded(t), func(ctx context.Context, tx *coordinator.Transaction) error {
 			return errors.Join(tx.Try(ctx, p.branch("a")), err)
@@ -44,6 +46,7 @@ func TestTransactionsAreCounted(t *testing.T) {
 	f.on("Prepare", nil)
 	f.on("Submit", loseRequest)
 	f.on("Abort", loseRequest)
+	c = client(100 * time.Millisecond)
 	require.Error(t, run(nil))
 
 	require.Equal(t, map[string]uint64{"committed": 2, "aborted": 2, "rejected": 1, "unavailable": 1, "unknown": 1}, counts(t, reader))

@@ -30,7 +30,7 @@ func testRejection(t *testing.T, d *dtm) {
 	}}, rejected)
 	require.Equal(t, codes.FailedPrecondition, grpcCode(err))
 	info := awaitStatus(t, c, gid, coordinator.Failed)
-	require.Contains(t, info.Reason, "INSUFFICIENT_STOCK")
+	require.Equal(t, tryMethod+" (branch 02) rejected: INSUFFICIENT_STOCK: only 2 left", info.Reason)
 	require.Equal(t, []string{"01 try", "01 cancel"}, yes.calls(gid))
 	require.Equal(t, []string{"02 try", "02 cancel"}, no.calls(gid))
 }
@@ -103,7 +103,7 @@ func testTryOutOfTime(t *testing.T, d *dtm) {
 			t.Parallel()
 			c, p := d.client(t), newParticipant(t)
 			p.on(tcc.Try, behave)
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			var gid string
 			err := c.Run(ctx, func(ctx context.Context, tx *coordinator.Transaction) error {
