@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tcckit/tcckit/cmd/tcckit/internal/keys"
 	"github.com/tcckit/tcckit/cmd/tcckit/internal/serve"
+	"github.com/tcckit/tcckit/internal/keys"
 )
 
 // The services and where they listen unless told otherwise.

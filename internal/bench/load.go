@@ -74,7 +74,7 @@ func Run(ctx context.Context, clients int, duration time.Duration, op Operation)
 func (r *Round) Settle(ctx context.Context, settled func(context.Context) (bool, error)) error {
 	begin := time.Now()
 	defer func() { r.Took += time.Since(begin) }()
-	const pause = 5 * time.Millisecond
+	const pause = 20 * time.Millisecond
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {

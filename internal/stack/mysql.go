@@ -31,6 +31,9 @@ func NewMySQL(dsn, prefix string) (*MySQL, error) {
 	return &MySQL{server: cfg, prefix: prefix}, nil
 }
 
+// SetPrefix changes the prefix, whatever the DSN said.
+func (m *MySQL) SetPrefix(prefix string) { m.prefix = prefix }
+
 // Name is the name of the database for a service, or for another purpose.
 func (m *MySQL) Name(service string) string { return m.prefix + "_" + service }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/tcckit/tcckit/internal/dtmserver"
+	"github.com/tcckit/tcckit/internal/keys"
+	"github.com/tcckit/tcckit/tcc"
 )
 
 // Stack is the shop. Whoever made it must Stop it. Its methods may be called concurrently, but for Start
@@ -60,6 +62,9 @@ func (s *Stack) DTM() DTM {
 	}
 	return DTM{GRPCAddr: s.dtm.GRPCAddr(), HTTPURL: s.dtm.HTTPURL()}
 }
+
+// Keyring signs what the stack's services accept.
+func (s *Stack) Keyring() (*tcc.Keyring, error) { return keys.Load(s.keys) }
 
 // OwnsDTM tells whether the DTM server is the stack's own.
 func (s *Stack) OwnsDTM() bool { return s.cfg.DTM == DTM{} }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tcckit/tcckit/cmd/tcckit/internal/keys"
+	"github.com/tcckit/tcckit/internal/keys"
 	"github.com/tcckit/tcckit/tcc"
 )
 
