@@ -17,6 +17,7 @@ func afterCommit() []testCase {
 		{name: "OncePerCommit", forms: allForms, run: afterCommitOnce},
 		{name: "NotOtherwise", forms: allForms, run: afterCommitNotOtherwise},
 		{name: "Panic", forms: mainForms, run: afterCommitPanic},
+		{name: "MayDeliver", forms: mainForms, run: afterCommitMayDeliver},
 	}
 }
 
@@ -89,4 +90,22 @@ func afterCommitPanic(w *world) {
 	c.wait(w.t)
 	w.wantState(barrier.Tried, b)
 	w.want(duplicate, w.deliver(b, tcc.Try))
+}
+
+// afterCommitMayDeliver: the branch is over when it runs, and keeps nothing
+// that the next one needs: not the only connection, not the only writer.
+func afterCommitMayDeliver(w *world) {
+	w.Pool.SetMaxOpenConns(1)
+	it := w.item(w.t, account, "a", 10)
+	b, next := w.debit(it, 1), w.debit(it, 1)
+	var a answer
+	w.want(done, w.deliverWork(b, tcc.Try, b.after(tcc.Try, func(_ context.Context, tx barrier.Tx) error {
+		tx.AfterCommit(func() {
+			ctx, cancel := context.WithTimeout(w.ctx, patience/4)
+			defer cancel()
+			a = next.deliver(ctx, w.Store, tcc.Try)
+		})
+		return nil
+	})))
+	w.want(done, a)
 }

@@ -8,16 +8,39 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/tcc"
 )
 
 func connections() []testCase {
 	return []testCase{
+		{name: "OnlyOne", forms: allForms, run: onlyOneConnection},
 		{name: "KilledInWork", needs: rowLocks, forms: openForms, run: func(w *world) { killedInWork(w, "KILL ") }},
 		{name: "QueryKilledInWork", needs: rowLocks, forms: openForms, run: func(w *world) { killedInWork(w, "KILL QUERY ") }},
 		{name: "KilledWhileItWaits", needs: rowLocks, forms: allForms, run: func(w *world) { killedWhileItWaits(w, "KILL ") }},
 		{name: "QueryKilledWhileItWaits", needs: rowLocks, forms: allForms, run: func(w *world) { killedWhileItWaits(w, "KILL QUERY ") }},
 		{name: "KilledInThePool", needs: rowLocks, forms: mainForms, run: killedInThePool},
 	}
+}
+
+// onlyOneConnection: no delivery needs a second connection to get on.
+func onlyOneConnection(w *world) {
+	w.Pool.SetMaxOpenConns(1)
+	other := w.replica()
+	other.Pool.SetMaxOpenConns(1)
+	it := w.item(w.t, account, "a", 1000)
+	for _, s := range allStates {
+		for _, p := range allPhases {
+			w.want(expected(s, p), w.deliver(w.reach(s), p))
+		}
+	}
+	for _, p := range allPhases {
+		b := w.ready(it, p)
+		answers := w.everywhere(other, b, p)
+		require.Equal(w.t, map[verdict]int{done: 1, duplicate: copies - 1}, tally(answers), failures(answers))
+	}
+	b := w.debit(it, 2000)
+	answers := w.everywhere(other, b, tcc.Try)
+	require.Equal(w.t, map[verdict]int{rejected: copies}, tally(answers), failures(answers))
 }
 
 // kill ends a connection or its statement from outside. That it has ended by

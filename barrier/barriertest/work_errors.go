@@ -83,7 +83,7 @@ func errorNothingPersists(w *world) {
 // not know what it does.
 func errorFailedStatementIgnored(w *world) {
 	it := w.item(w.t, account, "a", 1000)
-	for name, fail := range failingStatements(it) {
+	for name, fail := range w.failingStatements(it) {
 		for _, f := range allForms {
 			for _, p := range allPhases {
 				w.t.Logf("%s ignored in %s, %s", name, p, f)
@@ -105,9 +105,9 @@ func errorFailedStatementIgnored(w *world) {
 }
 
 // failingStatements fail in each way that a Tx offers.
-func failingStatements(it item) map[string]func(ctx context.Context, tx barrier.Tx) error {
+func (w *world) failingStatements(it item) map[string]func(ctx context.Context, tx barrier.Tx) error {
 	const duplicateKey = "INSERT INTO account (id, available, frozen, spent) VALUES (?, 0, 0, 0)"
-	return map[string]func(ctx context.Context, tx barrier.Tx) error{
+	all := map[string]func(ctx context.Context, tx barrier.Tx) error{
 		"duplicate key": func(ctx context.Context, tx barrier.Tx) error {
 			_, err := tx.ExecContext(ctx, duplicateKey, it.id)
 			return err
@@ -144,6 +144,14 @@ func failingStatements(it item) map[string]func(ctx context.Context, tx barrier.
 			return err
 		},
 	}
+	if w.dialect == SQLite {
+		// It ends the transaction by itself.
+		all["or rollback"] = func(ctx context.Context, tx barrier.Tx) error {
+			_, err := tx.ExecContext(ctx, "INSERT OR ROLLBACK INTO account (id, available, frozen, spent) VALUES (?, 0, 0, 0)", it.id)
+			return err
+		}
+	}
+	return all
 }
 
 // errorFailedStatementReplaced: work may put its own words in the place of a
@@ -151,7 +159,7 @@ func failingStatements(it item) map[string]func(ctx context.Context, tx barrier.
 func errorFailedStatementReplaced(w *world) {
 	it := w.item(w.t, account, "a", 1000)
 	own := errors.New("in other words")
-	for _, fail := range failingStatements(it) {
+	for _, fail := range w.failingStatements(it) {
 		for _, p := range allPhases {
 			b := w.ready(it, p)
 			w.want(internal, w.deliverWork(b, p, b.after(p, func(ctx context.Context, tx barrier.Tx) error {
