@@ -10,17 +10,8 @@ import (
 
 	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
 	"github.com/tcckit/tcckit/internal/rpc"
+	"github.com/tcckit/tcckit/internal/rpc/rpctest"
 )
-
-// raw sends bytes as they are.
-type raw struct{}
-
-func (raw) Name() string { return "proto" }
-func (raw) Marshal(v any) ([]byte, error) {
-	b, _ := v.([]byte)
-	return b, nil
-}
-func (raw) Unmarshal([]byte, any) error { return nil }
 
 func TestUndecodableRequests(t *testing.T) {
 	t.Parallel()
@@ -31,9 +22,9 @@ func TestUndecodableRequests(t *testing.T) {
 		"garbage":   {0xff, 0xff, 0xff, 0xff},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := s.conn.Invoke(t.Context(), accountpb.AccountService_GetAccount_FullMethodName, request, nil, grpc.ForceCodec(raw{}))
+			err := s.conn.Invoke(t.Context(), accountpb.AccountService_GetAccount_FullMethodName, request, nil, grpc.ForceCodec(rpctest.Bytes{}))
 			requireStatus(t, err, codes.InvalidArgument, "the request cannot be decoded")
 		})
 	}
-	require.NoError(t, s.conn.Invoke(t.Context(), accountpb.AccountService_GetAccount_FullMethodName, []byte{0x0a, 0x01, 'a'}, nil, grpc.ForceCodec(raw{})))
+	require.NoError(t, s.conn.Invoke(t.Context(), accountpb.AccountService_GetAccount_FullMethodName, []byte{0x0a, 0x01, 'a'}, nil, grpc.ForceCodec(rpctest.Bytes{})))
 }
