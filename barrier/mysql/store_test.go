@@ -201,3 +201,39 @@ func countTrips(t *testing.T, cfg *mysqldriver.Config) *atomic.Int64 {
 	t.Cleanup(func() { mysqldriver.DeregisterDialContext(name) })
 	return &n
 }
+
+// TestStatementsAreText: MySQL's information_schema.processlist fails for
+// everybody while a statement runs that is not.
+func TestStatementsAreText(t *testing.T) {
+	onEach(t, func(t *testing.T, cfg *mysqldriver.Config) {
+		s, err := mysql.Open(t.Context(), cfg, mysql.Options{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Close()) }()
+		lock, err := s.DB().BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		defer func() { _ = lock.Rollback() }()
+		binary := call("g1", tcc.Try)
+		binary.Request = []byte("\xe2+-\x05\xff")
+		_, err = lock.ExecContext(t.Context(), "INSERT INTO sub_transaction_barrier (gid, branch_id, state, updated_at) VALUES ('g1', '01', 3, NOW(3))")
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.Do(t.Context(), binary, func(context.Context, barrier.Tx) ([]byte, error) { return []byte("\xff\xfe"), nil })
+			done <- err
+		}()
+		testserver.LockWaits(t, cfg, 1)
+		var info string
+		require.NoError(t, s.DB().QueryRowContext(t.Context(),
+			"SELECT info FROM information_schema.processlist WHERE info LIKE 'INSERT INTO sub_transaction_barrier%' AND db = DATABASE()").Scan(&info))
+		require.Contains(t, info, "e22b2d05ff")
+		require.NoError(t, lock.Rollback())
+		require.NoError(t, <-done)
+		res, err := s.Do(t.Context(), binary, func(context.Context, barrier.Tx) ([]byte, error) { return nil, nil })
+		require.NoError(t, err)
+		require.Equal(t, "\xff\xfe", string(res.Response))
+		stuck, err := s.Stuck(t.Context(), barrier.StuckOptions{OlderThan: 1})
+		require.NoError(t, err)
+		require.Len(t, stuck, 1)
+		require.Equal(t, binary.Request, stuck[0].Request)
+	})
+}

@@ -108,19 +108,35 @@ func openTransactions(ctx context.Context, conn *sql.Conn, database string) ([]t
 	return open, nil
 }
 
+// threadsIn lists the connections to a database. It does not read information_schema.processlist, which on
+// MySQL fails while any connection runs a statement with bytes that are no UTF-8.
 func threadsIn(ctx context.Context, conn *sql.Conn, database string) (map[int64]bool, error) {
-	rows, err := conn.QueryContext(ctx, "SELECT id FROM information_schema.processlist WHERE db = ?", database)
+	rows, err := conn.QueryContext(ctx, "SHOW PROCESSLIST")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var (
+		id int64
+		db sql.NullString
+	)
+	// Id, User, Host, db, and more columns in MariaDB than in MySQL.
+	into := []any{&id, new(sql.RawBytes), new(sql.RawBytes), &db}
+	for range columns[len(into):] {
+		into = append(into, new(sql.RawBytes))
+	}
 	threads := make(map[int64]bool)
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
-		threads[id] = true
+		if db.String == database {
+			threads[id] = true
+		}
 	}
 	return threads, rows.Err()
 }
