@@ -70,8 +70,20 @@ var (
 func Deliver(ctx context.Context, s Session, call barrier.Call, work barrier.Work) (barrier.Result, error) {
 	d := &delivery{call: call, session: s}
 	d.tx = &tx{guard: &guard{open: d.open}}
+	res, err := d.run(ctx, work)
+	if err == nil && res.Outcome == tcc.Done {
+		// The connection is back in the pool: what is called here may deliver
+		// branches of its own.
+		for _, f := range d.tx.after {
+			f()
+		}
+	}
+	return res, err
+}
+
+func (d *delivery) run(ctx context.Context, work barrier.Work) (barrier.Result, error) {
 	// A panicking work leaves here with its transaction rolled back.
-	defer s.Close()
+	defer d.session.Close()
 	response, workErr := d.work(ctx, work)
 	return d.settle(ctx, response, workErr)
 }
@@ -117,7 +129,7 @@ func (d *delivery) open(ctx context.Context) (driver.Conn, error) {
 	case d.entry == 0:
 		err = d.enter(ctx, nil, d.tx.take())
 	case len(d.tx.queued) > 0:
-		err = d.run(ctx, d.tx.take())
+		err = d.more(ctx, d.tx.take())
 	}
 	if err != nil {
 		return nil, err
@@ -143,7 +155,7 @@ func (d *delivery) enter(ctx context.Context, response []byte, stmts []barrier.S
 	return nil
 }
 
-func (d *delivery) run(ctx context.Context, stmts []barrier.Stmt) error {
+func (d *delivery) more(ctx context.Context, stmts []barrier.Stmt) error {
 	counts, err := d.session.Run(ctx, stmts)
 	if err != nil {
 		return err
@@ -184,7 +196,7 @@ func (d *delivery) settle(ctx context.Context, response []byte, workErr error) (
 		}
 		stored = nil
 	} else if d.entry == Entered && workErr == nil && d.failed == nil && len(d.tx.queued) > 0 {
-		if err := d.run(ctx, d.tx.take()); err != nil {
+		if err := d.more(ctx, d.tx.take()); err != nil {
 			return barrier.Result{}, err
 		}
 	}
@@ -205,9 +217,6 @@ func (d *delivery) settle(ctx context.Context, response []byte, workErr error) (
 	}
 	if err := d.session.Commit(end, stored); err != nil {
 		return barrier.Result{}, &UnknownError{err}
-	}
-	for _, f := range d.tx.after {
-		f()
 	}
 	return barrier.Result{Response: response, Outcome: tcc.Done}, nil
 }
