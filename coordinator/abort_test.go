@@ -132,10 +132,12 @@ func testTimeout(t *testing.T, d *dtm) {
 	err = tried.Commit(bounded(t))
 	var aborted *coordinator.AbortedError
 	require.ErrorAs(t, err, &aborted)
-	require.ErrorContains(t, err, "Timeout after 11 seconds")
-	require.Equal(t, codes.Unavailable, grpcCode(err), "it may be tried again under a new gid")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "its time was over")
+	require.Equal(t, codes.DeadlineExceeded, grpcCode(err))
 	err = untried.Try(bounded(t), p.branch("late"))
 	require.ErrorAs(t, err, &aborted)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Empty(t, p.got(untried.GID()), "a branch that is not registered must not be tried")
 	require.NoError(t, untried.Abort(bounded(t), "done already"))
 }
@@ -153,7 +155,9 @@ func testSettle(t *testing.T, d *dtm) {
 	require.Equal(t, "its initiator died", info.Reason)
 	require.Equal(t, []string{"01 try", "01 cancel"}, p.calls(undecided.GID()))
 	var aborted *coordinator.AbortedError
-	require.ErrorAs(t, undecided.Commit(bounded(t)), &aborted)
+	err := undecided.Commit(bounded(t))
+	require.ErrorAs(t, err, &aborted)
+	require.Equal(t, codes.Unavailable, grpcCode(err), "it may be tried again, under a new gid")
 
 	decided := begin(t, c)
 	require.NoError(t, decided.Commit(bounded(t)))

@@ -3,6 +3,11 @@ package coordinator
 import (
 	"context"
 	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/tcckit/tcckit/tcc"
 )
 
 // Commit ends the transaction: nil means that the coordinator has durably
@@ -58,7 +63,9 @@ func (tx *Transaction) settleSubmit(ctx context.Context, submit error) error {
 		return &UnknownError{GID: tx.gid, Err: fmt.Errorf("submit: %w; then: %w", submit, err)}
 	case info.Status.Committed():
 		return nil
+	case status.Code(submit) == codes.Aborted:
+		return &AbortedError{GID: tx.gid, Err: tx.abortedBy(submit)}
 	default:
-		return &AbortedError{GID: tx.gid, Err: fmt.Errorf("the coordinator has aborted it (%s): %w", info.Reason, submit)}
+		return &AbortedError{GID: tx.gid, Err: fmt.Errorf("%w: submit had no clear answer and no effect: %w", tcc.ErrUnavailable, submit)}
 	}
 }

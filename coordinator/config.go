@@ -44,8 +44,9 @@ type Config struct {
 	// RetryInterval is after what time DTM looks again at a transaction
 	// that it could not finish. The first retry of a failed Confirm or
 	// Cancel comes after twice this interval, and up to 3 s later; from
-	// then on DTM doubles it without a cap. Whole seconds, 0 means
-	// [DefaultRetryInterval].
+	// then on DTM doubles it without a cap. A transaction that takes longer
+	// than the interval gets its Confirms twice, at once, which the barrier
+	// bears. Whole seconds, 0 means [DefaultRetryInterval].
 	RetryInterval time.Duration
 	// RequestTimeout is how long DTM waits for one Confirm or Cancel. Whole
 	// seconds, 0 means [DefaultRequestTimeout]. Keep it longer than the
@@ -111,11 +112,11 @@ func defaultHTTPClient() *http.Client {
 func (c *Config) validate() error {
 	var errs []error
 	if c.Conn == nil {
-		errs = append(errs, errors.New("Conn is nil: give a connection to DTM's gRPC port"))
+		errs = append(errs, errors.New("no Conn: give a connection to DTM's gRPC port"))
 	}
 	switch u, err := url.Parse(c.HTTPURL); {
 	case c.HTTPURL == "":
-		errs = append(errs, errors.New("HTTPURL is empty: give the base URL of DTM's HTTP API, such as http://127.0.0.1:36789"))
+		errs = append(errs, errors.New("no HTTPURL: give the base URL of DTM's HTTP API, such as http://127.0.0.1:36789"))
 	case err != nil:
 		errs = append(errs, fmt.Errorf("HTTPURL: %w", err))
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":

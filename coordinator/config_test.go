@@ -17,7 +17,7 @@ func TestConfig(t *testing.T) {
 		cfg  coordinator.Config
 		want []string
 	}{
-		{"empty", coordinator.Config{}, []string{"Conn is nil", "HTTPURL is empty"}},
+		{"empty", coordinator.Config{}, []string{"no Conn", "no HTTPURL"}},
 		{"no scheme", coordinator.Config{Conn: conn, HTTPURL: "127.0.0.1:36789"}, []string{"HTTPURL"}},
 		{"ftp", coordinator.Config{Conn: conn, HTTPURL: "ftp://dtm"}, []string{"want http:// or https://"}},
 		{"durations", coordinator.Config{

@@ -92,6 +92,8 @@ func (e *AbortedError) GRPCStatus() *status.Status {
 		code = codes.Canceled
 	case errors.Is(e.Err, tcc.ErrInvalid):
 		return status.New(codes.InvalidArgument, e.Err.Error())
+	case errors.Is(e.Err, tcc.ErrUnavailable):
+		code = codes.Unavailable
 	default:
 		switch status.Code(e.Err) {
 		case codes.Unavailable, codes.Aborted:

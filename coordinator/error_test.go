@@ -28,6 +28,7 @@ func TestErrorsAsStatus(t *testing.T) {
 		"canceled":         {&coordinator.AbortedError{Err: context.Canceled}, codes.Canceled},
 		"invalid":          {&coordinator.AbortedError{Err: tcc.Invalidf("too large")}, codes.InvalidArgument},
 		"try unavailable":  {&coordinator.AbortedError{Err: status.Error(codes.Unavailable, "")}, codes.Unavailable},
+		"coordinator's":    {&coordinator.AbortedError{Err: tcc.Retry(status.Error(codes.Internal, "secret"))}, codes.Unavailable},
 		"aborted before":   {&coordinator.AbortedError{Err: status.Error(codes.Aborted, "")}, codes.Unavailable},
 		"try's bug":        {&coordinator.AbortedError{Err: status.Error(codes.PermissionDenied, "secret")}, codes.Internal},
 		"initiator's":      {&coordinator.AbortedError{Err: errors.New("secret")}, codes.Internal},

@@ -147,8 +147,16 @@ func TestMalformedHeaders(t *testing.T) {
 	s := newStandIn(t)
 	c := newClient(t, dial(t, s.grpcAddr), s.httpURL)
 	for _, headers := range []map[string]string{
-		{"": "x"}, {"Upper": "x"}, {"with space": "x"}, {"dtm-gid": "x"}, {"tcc-signature": "x"}, {"grpc-timeout": "x"},
-		{"x-bin": "x"}, {"x": "line\nbreak"}, {"x": "ü"}, {":path": "x"},
+		{"": "x"},
+		{"Upper": "x"},
+		{"with space": "x"},
+		{"dtm-gid": "x"},
+		{"tcc-signature": "x"},
+		{"grpc-timeout": "x"},
+		{"x-bin": "x"},
+		{"x": "line\nbreak"},
+		{"x": "ü"},
+		{":path": "x"},
 	} {
 		_, err := c.Begin(bounded(t), coordinator.WithHeaders(headers))
 		require.ErrorIs(t, err, tcc.ErrInvalid, "%q", headers)

@@ -89,8 +89,8 @@ func (tx *Transaction) registerOne(ctx context.Context, b *prepared) error {
 		tx.guarded = true
 		return nil
 	case status.Code(err) == codes.Aborted:
-		return fmt.Errorf("the coordinator has aborted the transaction already, as it does some time after its deadline: %w", err)
+		return tx.abortedBy(err)
 	default:
-		return fmt.Errorf("the coordinator did not register the branch: %w", withContext(ctx, err))
+		return fmt.Errorf("%w: the coordinator did not register the branch: %w", tcc.ErrUnavailable, withContext(ctx, err))
 	}
 }

@@ -71,7 +71,7 @@ func testRegisterAfterAbort(t *testing.T, d *dtm) {
 	err = tx.Try(bounded(t), p.branch("b"))
 	var aborted *coordinator.AbortedError
 	require.ErrorAs(t, err, &aborted)
-	require.ErrorContains(t, err, "has aborted the transaction already")
+	require.ErrorContains(t, err, "has aborted it already")
 	awaitStatus(t, c, tx.GID(), coordinator.Failed)
 	require.Equal(t, []string{"01 try", "01 cancel"}, p.calls(tx.GID()), "the second branch got nothing")
 }

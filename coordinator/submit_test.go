@@ -131,6 +131,7 @@ func testSubmitRequestLost(t *testing.T, d *dtm) {
 	require.ErrorAs(t, err, &aborted)
 	require.Equal(t, tx.GID(), aborted.GID)
 	require.ErrorContains(t, err, "the test lost it")
+	require.Equal(t, codes.Unavailable, grpcCode(err))
 	require.Equal(t, 1, f.count("Submit"))
 
 	late, ok := f.message(t, "Submit").(*dtmgpb.DtmRequest)

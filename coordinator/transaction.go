@@ -81,6 +81,16 @@ func (tx *Transaction) errEnded() error {
 	return fmt.Errorf("transaction %s has ended: commit or abort was called before", tx.gid)
 }
 
+// abortedBy says why the coordinator refuses to go on: by itself it aborts only
+// a transaction whose time is over.
+func (tx *Transaction) abortedBy(coordinator error) error {
+	timeout := time.Duration(tx.request.GetTransOptions().GetTimeoutToFail()) * time.Second
+	if time.Since(tx.began) < timeout {
+		return fmt.Errorf("the coordinator has aborted it already: %w", coordinator)
+	}
+	return fmt.Errorf("the coordinator has aborted it because its time was over: %w: %w", context.DeadlineExceeded, coordinator)
+}
+
 // settling returns a context for what must be done even though the caller's
 // may have ended.
 func (c *Client) settling(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -55,27 +55,15 @@ func (tx *Transaction) tryAll(ctx context.Context, branches []prepared) error {
 	retry, stop := context.WithCancel(ctx)
 	defer stop()
 	errs := make([]error, len(branches))
-	panics := make([]any, len(branches))
 	var all sync.WaitGroup
 	for i := range branches {
 		all.Go(func() {
-			// A panic, in an interceptor say, belongs to the caller.
-			defer func() {
-				if panics[i] = recover(); panics[i] != nil {
-					stop()
-				}
-			}()
 			if errs[i] = tx.try(ctx, retry, &branches[i]); errs[i] != nil {
 				stop()
 			}
 		})
 	}
 	all.Wait()
-	for _, p := range panics {
-		if p != nil {
-			panic(p)
-		}
-	}
 	return tx.firstFailure(branches, errs)
 }
 
