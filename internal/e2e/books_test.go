@@ -44,17 +44,9 @@ func (s *shop) settled(t testing.TB) {
 
 // unfinished says which transactions DTM has not brought to their end.
 func (s *shop) unfinished(ctx context.Context) error {
-	var answer struct {
-		Transactions []struct {
-			GID    string `json:"gid"`
-			Status string `json:"status"`
-		} `json:"transactions"`
-	}
-	err := get(ctx, s.dtm.HTTPURL()+"/api/dtmsvr/all?limit=100000", func(body io.Reader) error {
-		return json.NewDecoder(body).Decode(&answer)
-	})
+	all, err := s.allTransactions(ctx)
 	errs := []error{err}
-	for _, tx := range answer.Transactions {
+	for _, tx := range all {
 		if tx.Status != "succeed" && tx.Status != "failed" {
 			errs = append(errs, fmt.Errorf("DTM has %s as %s", tx.GID, tx.Status))
 		}
@@ -62,13 +54,35 @@ func (s *shop) unfinished(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// transactions counts those that DTM knows.
+func (s *shop) transactions(t testing.TB) int {
+	t.Helper()
+	all, err := s.allTransactions(bounded(t))
+	require.NoError(t, err)
+	return len(all)
+}
+
+// transaction is what DTM says of one.
+type transaction struct {
+	GID    string `json:"gid"`
+	Status string `json:"status"`
+}
+
+func (s *shop) allTransactions(ctx context.Context) ([]transaction, error) {
+	var answer struct {
+		Transactions []transaction `json:"transactions"`
+	}
+	err := get(ctx, s.dtm.HTTPURL()+"/api/dtmsvr/all?limit=100000", func(body io.Reader) error {
+		return json.NewDecoder(body).Decode(&answer)
+	})
+	return answer.Transactions, err
+}
+
 // status asks DTM about a transaction; "" means that it knows none.
 func (s *shop) status(t testing.TB, gid string) string {
 	t.Helper()
 	var answer struct {
-		Transaction struct {
-			Status string `json:"status"`
-		} `json:"transaction"`
+		Transaction transaction `json:"transaction"`
 	}
 	require.NoError(t, get(bounded(t), s.dtm.HTTPURL()+"/api/dtmsvr/query?gid="+url.QueryEscape(gid), func(body io.Reader) error {
 		return json.NewDecoder(body).Decode(&answer)
