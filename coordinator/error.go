@@ -21,7 +21,7 @@ var ErrNotFound = errors.New("the coordinator knows no such transaction")
 // [WithGID] and a transaction of that gid has already been decided.
 var ErrGIDUsed = errors.New("the gid was used before")
 
-// RejectedError says that a participant refused its Try. The transaction is
+// RejectedError says that a participant's business refused its Try. The transaction is
 // aborted and nothing has changed. It unwraps to the *[tcc.Rejection].
 type RejectedError struct {
 	GID       string

@@ -128,7 +128,7 @@ func (tx *Transaction) firstFailure(branches []prepared, errs []error) error {
 			continue
 		}
 		rank := 2
-		if _, ok := tcc.RejectionFrom(err); ok {
+		if _, ok := businessNo(err); ok {
 			rank = 3
 		} else if errors.Is(err, errStopped) {
 			rank = 1
@@ -145,8 +145,18 @@ func (tx *Transaction) failure(b *prepared, err error) error {
 	if err == nil {
 		return nil
 	}
-	if r, ok := tcc.RejectionFrom(err); ok {
+	if r, ok := businessNo(err); ok {
 		return &RejectedError{GID: tx.gid, BranchID: b.ID, Method: b.Try, Rejection: r}
 	}
+	if _, late := tcc.RejectionFrom(err); late {
+		err = tx.abortedBy(err)
+	}
 	return &AbortedError{GID: tx.gid, BranchID: b.ID, Method: b.Try, Err: err}
+}
+
+// businessNo returns the rejection that err carries. A late try is none: the
+// branch was cancelled before, so the transaction had been aborted.
+func businessNo(err error) (*tcc.Rejection, bool) {
+	r, ok := tcc.RejectionFrom(err)
+	return r, ok && r.Reason != tcc.ReasonLateTry
 }

@@ -176,6 +176,21 @@ func TestWhichFailureIsTold(t *testing.T) {
 	require.Equal(t, "01", aborted.BranchID)
 }
 
+// A Try that comes after the Cancel was not refused by the business: the same
+// work may be tried again under a new gid.
+func TestLateTry(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t)
+	c, p := newClient(t, dial(t, s.grpcAddr), s.httpURL), newParticipant(t)
+	p.answer(tcc.Try, tcc.Reject(tcc.ReasonLateTry, "", nil))
+	err := begin(t, c).Try(bounded(t), p.branch("a"))
+	var aborted *coordinator.AbortedError
+	require.ErrorAs(t, err, &aborted)
+	require.ErrorContains(t, err, "has aborted it already")
+	require.Equal(t, "01", aborted.BranchID)
+	require.Equal(t, codes.Unavailable, grpcCode(err))
+}
+
 // What a connection does with a call may panic; the transaction is then not
 // committed.
 func TestTryPanics(t *testing.T) {
