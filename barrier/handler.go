@@ -27,15 +27,16 @@ func Try[Resp proto.Message](ctx context.Context, store Store, req proto.Message
 	if err != nil {
 		return none, fmt.Errorf("barrier: marshal the request of %s: %w", b, err)
 	}
-	if len(request) > MaxRequestLen {
-		return none, tcc.Invalidf("the request has %d bytes, at most %d can be kept with the branch", len(request), MaxRequestLen)
-	}
 	res, err := do(ctx, store, Call{Branch: b, Request: request}, func(ctx context.Context, tx Tx) ([]byte, error) {
 		resp, err := work(ctx, tx)
 		if err != nil {
 			return nil, err
 		}
-		return marshalResponse(b, resp)
+		out, err := proto.Marshal(resp)
+		if err != nil {
+			return nil, fmt.Errorf("barrier: marshal the response of %s: %w", b, err)
+		}
+		return out, nil
 	})
 	if err != nil {
 		return none, err
@@ -48,17 +49,6 @@ func Try[Resp proto.Message](ctx context.Context, store Store, req proto.Message
 		return none, fmt.Errorf("barrier: the stored response of %s is no %T: %w", b, none, err)
 	}
 	return resp, nil
-}
-
-func marshalResponse(b tcc.Branch, resp proto.Message) ([]byte, error) {
-	out, err := proto.Marshal(resp)
-	if err != nil {
-		return nil, fmt.Errorf("barrier: marshal the response of %s: %w", b, err)
-	}
-	if len(out) > MaxResponseLen {
-		return nil, fmt.Errorf("barrier: the response of %s has %d bytes, at most %d can be kept for duplicates", b, len(out), MaxResponseLen)
-	}
-	return out, nil
 }
 
 // Confirm runs the Confirm of the branch that ctx belongs to. work must

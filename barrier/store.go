@@ -33,9 +33,11 @@ type Store interface {
 	//
 	// It returns an error that wraps tcc.ErrUnavailable when nothing
 	// happened, or when it is not known whether the commit happened: the
-	// same delivery may then be sent again. A *tcc.Rejection is returned only
-	// after it was committed, a *tcc.ConflictError when the row's state
-	// forbids the delivery.
+	// same delivery may then be sent again. A *tcc.Rejection is returned of a
+	// Try only, and only after it was committed, a *tcc.ConflictError when the row's state
+	// forbids the delivery, one that wraps tcc.ErrInvalid when the request is
+	// longer than [MaxRequestLen]. A response longer than [MaxResponseLen] is
+	// an error of the work.
 	Do(ctx context.Context, call Call, work Work) (Result, error)
 	// Sweep deletes one chunk of terminal rows that are older than the
 	// retention.

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
@@ -37,12 +38,21 @@ func newConnector(cfg *mysqldriver.Config, opts Options) (*connector, error) {
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second // an unreachable server is an error soon
 	}
+	if c.Logger == nil || c.Logger == mysqldriver.NewConfig().Logger {
+		c.Logger = driverLogger{opts.Logger}
+	}
 	inner, err := mysqldriver.NewConnector(c)
 	if err != nil {
 		return nil, fmt.Errorf("barrier/mysql: %w", err)
 	}
 	return &connector{Connector: inner, session: sessionSettings(opts)}, nil
 }
+
+// driverLogger takes what the driver would print to the standard error.
+type driverLogger struct{ to *slog.Logger }
+
+// Print implements the driver's Logger.
+func (l driverLogger) Print(v ...any) { l.to.Warn("mysql driver", "message", fmt.Sprint(v...)) }
 
 func sessionSettings(opts Options) string {
 	return fmt.Sprintf("SET SESSION TRANSACTION ISOLATION LEVEL %s; SET SESSION innodb_lock_wait_timeout = %d",

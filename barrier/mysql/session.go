@@ -227,7 +227,7 @@ func (s *session) trip(ctx context.Context, steps []step) ([]int64, error) {
 		if i > 0 {
 			text.WriteString("; ")
 		}
-		text.WriteString(strings.TrimRight(st.query, "; \t\r\n"))
+		text.WriteString(st.query)
 		args = append(args, st.args...)
 	}
 	res, err := s.lease.Exec(ctx, text.String(), args...)

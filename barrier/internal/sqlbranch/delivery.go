@@ -69,7 +69,7 @@ var (
 // classifies.
 func Deliver(ctx context.Context, s Session, call barrier.Call, work barrier.Work) (barrier.Result, error) {
 	d := &delivery{call: call, session: s}
-	d.tx = &tx{guard: &guard{open: d.open}}
+	d.tx = &tx{guard: &guard{open: d.open, may: mayRun}}
 	res, err := d.run(ctx, work)
 	if err == nil && res.Outcome == tcc.Done {
 		// The connection is back in the pool: what is called here may deliver
@@ -184,6 +184,8 @@ func (d *delivery) settle(ctx context.Context, response []byte, workErr error) (
 		return barrier.Result{}, d.tx.queueErr
 	case errors.As(workErr, &failure):
 		return barrier.Result{}, d.afterFailure(ctx, failure)
+	case len(response) > barrier.MaxResponseLen:
+		workErr = fmt.Errorf("barrier: the response of %s has %d bytes, at most %d can be kept for duplicates", d.call.Branch, len(response), barrier.MaxResponseLen)
 	}
 	stored := response
 	if d.entry == 0 {
@@ -238,10 +240,13 @@ func (d *delivery) afterFailure(ctx context.Context, e *statementError) error {
 // refuse ends a branch whose work returned an error of its own.
 func (d *delivery) refuse(ctx context.Context, workErr error) error {
 	var r *tcc.Rejection
-	if errors.As(workErr, &r) && d.call.Branch.Phase == tcc.Try {
-		return d.reject(ctx, r)
+	switch {
+	case !errors.As(workErr, &r):
+		return workErr
+	case d.call.Branch.Phase != tcc.Try:
+		return fmt.Errorf("barrier: the work of a %s returned a rejection, which only a try may: %v", d.call.Branch.Phase, workErr) //nolint:errorlint // it must not travel as a rejection
 	}
-	return workErr
+	return d.reject(ctx, r)
 }
 
 // reject makes a rejection stick, and returns it only then.
@@ -265,7 +270,7 @@ func (d *delivery) otherwise(ctx context.Context) error {
 		return fmt.Errorf("barrier: %q affected fewer rows than the %d that it must, and has no Otherwise to say why", s.Query, s.Rows)
 	}
 	undone := false
-	why := &tx{readOnly: true, guard: &guard{open: func(ctx context.Context) (driver.Conn, error) {
+	why := &tx{readOnly: true, guard: &guard{may: mayRead, open: func(ctx context.Context) (driver.Conn, error) {
 		if !undone {
 			if err := d.session.Undo(ctx); err != nil {
 				return nil, err

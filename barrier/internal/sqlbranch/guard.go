@@ -26,37 +26,49 @@ type guard struct {
 	// open begins the transaction, if it has not begun, and returns its
 	// connection. Its error is what work's statement returns.
 	open func(ctx context.Context) (driver.Conn, error)
+	// may says which statements may run, by their first words.
+	may func(word string) bool
 
-	mu       sync.Mutex
-	ended    bool
-	failure  error // the first statement that failed
-	openRows int
-	db       *sql.DB
+	mu      sync.Mutex
+	ended   bool
+	failure error                     // the first statement that failed
+	rows    map[*guardedRows]struct{} // open
+	db      *sql.DB
 }
 
-// pool returns database/sql's view of the guard, made at its first use.
+// pool returns database/sql's view of the guard, made at its first use. After
+// the end it is closed, so that its every use is an error.
 func (g *guard) pool() *sql.DB {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.db == nil {
 		g.db = sql.OpenDB(g)
+		if g.ended {
+			_ = g.db.Close()
+		}
 	}
 	return g.db
 }
 
-// end makes every further use fail and reports the first failure, or that
-// rows were left open.
+// end makes every further use fail, closes what work left open, for the
+// connection goes on to others, and reports the first failure, or that rows
+// were left open.
 func (g *guard) end() error {
 	g.mu.Lock()
-	g.ended = true
-	err := g.failure
-	if err == nil && g.openRows > 0 {
-		err = errRowsOpen
-	}
 	db := g.db
 	g.mu.Unlock()
 	if db != nil {
-		_ = db.Close() // closes nothing but the facade
+		_ = db.Close() // the facade, and with it the prepared statements
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	err := g.failure
+	if err == nil && len(g.rows) > 0 {
+		err = errRowsOpen
+	}
+	for r := range g.rows {
+		_ = r.close()
 	}
 	return err
 }
@@ -83,11 +95,11 @@ func (g *guard) begin(query string) error {
 		// After a deadlock the server has no transaction any more, and a
 		// further statement would commit by itself.
 		return fmt.Errorf("barrier: an earlier statement of this branch failed: %w", g.failure)
-	case g.openRows > 0:
+	case len(g.rows) > 0:
 		return g.fail(errRowsOpen)
 	}
 	if query != "" {
-		if err := checkStatement(query, mayRun); err != nil {
+		if _, err := checkStatement(query, g.may); err != nil {
 			return g.fail(err)
 		}
 	}

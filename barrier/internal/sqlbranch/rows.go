@@ -7,53 +7,56 @@ import (
 	"reflect"
 )
 
-// guardedRows counts itself as open until it is closed. Its optional methods
-// answer what database/sql assumes of drivers that do not have them.
+// guardedRows are known to their guard until they are closed. Their optional
+// methods answer what database/sql assumes of drivers that do not have them.
 type guardedRows struct {
-	g      *guard
-	rows   driver.Rows
-	closed bool
+	g    *guard
+	rows driver.Rows
 }
 
 func newGuardedRows(g *guard, rows driver.Rows) *guardedRows {
+	r := &guardedRows{g: g, rows: rows}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.openRows++
-	return &guardedRows{g: g, rows: rows}
+	if g.rows == nil {
+		g.rows = make(map[*guardedRows]struct{})
+	}
+	g.rows[r] = struct{}{}
+	return r
 }
 
 // Columns implements driver.Rows.
 func (r *guardedRows) Columns() []string { return r.rows.Columns() }
 
-// Close implements driver.Rows. After the branch's end the connection may be
-// somebody else's, and is not touched.
+// Close implements driver.Rows.
 func (r *guardedRows) Close() error {
 	r.g.mu.Lock()
 	defer r.g.mu.Unlock()
-	if r.closed {
+	return r.close()
+}
+
+// close closes the rows once. The caller holds the guard's mu.
+func (r *guardedRows) close() error {
+	if _, open := r.g.rows[r]; !open {
 		return nil
 	}
-	r.closed = true
-	r.g.openRows--
-	if r.g.ended {
-		return nil
-	}
+	delete(r.g.rows, r)
 	return r.rows.Close()
 }
 
 // Next implements driver.Rows.
 func (r *guardedRows) Next(dest []driver.Value) error {
 	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
 	if r.g.ended {
-		r.g.mu.Unlock()
 		return errEnded
 	}
-	r.g.mu.Unlock()
 	err := r.rows.Next(dest)
-	if errors.Is(err, io.EOF) {
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
-	return r.g.done(err)
+	_ = r.g.fail(err)
+	return hideBadConn(err)
 }
 
 // HasNextResultSet implements driver.RowsNextResultSet. A branch runs one

@@ -76,6 +76,9 @@ type Row struct {
 
 // Run is barrier.Store's Do.
 func Run(ctx context.Context, b Backend, call barrier.Call, work barrier.Work) (barrier.Result, error) {
+	if n := len(call.Request); n > barrier.MaxRequestLen {
+		return barrier.Result{}, tcc.Invalidf("the request has %d bytes, at most %d can be kept with the branch", n, barrier.MaxRequestLen)
+	}
 	r := &runner{backend: b, call: call, work: work, pause: newPause()}
 	for {
 		res, again, err := r.try(ctx)

@@ -31,23 +31,30 @@ func mayQueue(word string) bool {
 	return false
 }
 
-// checkStatement refuses everything but one statement whose first word may. It is a guard against mistakes, not against somebody who writes SQL
-// to harm.
-func checkStatement(query string, may func(word string) bool) error {
+// mayRead reports whether Otherwise may run a statement that begins with word.
+// (WITH can also begin a change; what Otherwise changes is rolled back.)
+func mayRead(word string) bool { return mayRun(word) && !mayQueue(word) }
+
+// checkStatement refuses everything but one statement whose first word may. It
+// is a guard against mistakes, not against somebody who writes SQL to harm.
+// It returns the statement without what comes behind it: semicolons, comments
+// and space.
+func checkStatement(query string, may func(word string) bool) (string, error) {
 	s := scanner{text: query}
 	word := s.firstWord()
 	switch {
 	case s.err != nil:
-		return fmt.Errorf("%w: %w", errRefused, s.err)
+		return "", fmt.Errorf("%w: %w", errRefused, s.err)
 	case word == "":
-		return fmt.Errorf("%w: it is empty", errRefused)
+		return "", fmt.Errorf("%w: it is empty", errRefused)
 	case !may(word):
-		return fmt.Errorf("%w: %s may not run inside a branch", errRefused, word)
+		return "", fmt.Errorf("%w: %s may not run here", errRefused, word)
 	}
-	if err := s.restIsOne(); err != nil {
-		return fmt.Errorf("%w: %w", errRefused, err)
+	end, err := s.end()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errRefused, err)
 	}
-	return nil
+	return query[:end], nil
 }
 
 // scanner reads SQL just well enough to tell words, strings and comments
@@ -83,11 +90,11 @@ func (s *scanner) firstWord() string {
 	return strings.ToUpper(s.text[start:s.pos])
 }
 
-// restIsOne reads to the end and refuses anything but blanks after a
-// semicolon.
-func (s *scanner) restIsOne() error {
-	ended := false
-	for s.pos < len(s.text) && s.err == nil {
+// end reads on and returns where the statement ends. It refuses anything but
+// blanks after a semicolon.
+func (s *scanner) end() (int, error) {
+	end, ended := s.pos, false
+	for s.pos < len(s.text) {
 		if s.skipBlank() {
 			continue
 		}
@@ -97,17 +104,22 @@ func (s *scanner) restIsOne() error {
 		c := s.text[s.pos]
 		switch {
 		case ended && c != ';':
-			return errSeveral
+			return 0, errSeveral
 		case c == ';':
 			ended = true
 			s.pos++
+			continue
 		case c == '\'' || c == '"' || c == '`':
 			s.skipQuoted(c)
 		default:
 			s.pos++
 		}
+		if s.err != nil {
+			break
+		}
+		end = s.pos
 	}
-	return s.err
+	return end, s.err
 }
 
 // skipBlank skips one space or comment and reports whether there was one.

@@ -28,23 +28,23 @@ func TestCheckStatement(t *testing.T) {
 		{"", "empty"},
 		{" /* nothing */ ", "empty"},
 		{";", "empty"},
-		{"BEGIN", "BEGIN may not run"},
-		{"Start Transaction", "START may not run"},
-		{"COMMIT", "COMMIT may not run"},
-		{"ROLLBACK", "ROLLBACK may not run"},
-		{"SAVEPOINT a", "SAVEPOINT may not run"},
-		{"RELEASE SAVEPOINT tcc", "RELEASE may not run"},
-		{"SET autocommit = 1", "SET may not run"},
-		{"CREATE TABLE a (b INT)", "CREATE may not run"},
-		{"ALTER TABLE a ADD c INT", "ALTER may not run"},
-		{"DROP TABLE a", "DROP may not run"},
-		{"TRUNCATE a", "TRUNCATE may not run"},
-		{"LOCK TABLES a WRITE", "LOCK may not run"},
-		{"CALL p()", "CALL may not run"},
-		{"PRAGMA synchronous = OFF", "PRAGMA may not run"},
-		{"XA START 'a'", "XA may not run"},
-		{"(COMMIT)", "COMMIT may not run"},
-		{"-- x\n/* y */ COMMIT", "COMMIT may not run"},
+		{"BEGIN", "BEGIN may not run here"},
+		{"Start Transaction", "START may not run here"},
+		{"COMMIT", "COMMIT may not run here"},
+		{"ROLLBACK", "ROLLBACK may not run here"},
+		{"SAVEPOINT a", "SAVEPOINT may not run here"},
+		{"RELEASE SAVEPOINT tcc", "RELEASE may not run here"},
+		{"SET autocommit = 1", "SET may not run here"},
+		{"CREATE TABLE a (b INT)", "CREATE may not run here"},
+		{"ALTER TABLE a ADD c INT", "ALTER may not run here"},
+		{"DROP TABLE a", "DROP may not run here"},
+		{"TRUNCATE a", "TRUNCATE may not run here"},
+		{"LOCK TABLES a WRITE", "LOCK may not run here"},
+		{"CALL p()", "CALL may not run here"},
+		{"PRAGMA synchronous = OFF", "PRAGMA may not run here"},
+		{"XA START 'a'", "XA may not run here"},
+		{"(COMMIT)", "COMMIT may not run here"},
+		{"-- x\n/* y */ COMMIT", "COMMIT may not run here"},
 		{"UPDATE a SET b = 1; COMMIT", "more than one statement"},
 		{"UPDATE a SET b = ';'; COMMIT", "more than one statement"},
 		{"SELECT 'a\\'b'; COMMIT", "more than one statement"},
@@ -59,7 +59,7 @@ func TestCheckStatement(t *testing.T) {
 		{"/*", "does not end"},
 		{"SELECT '\\", "does not end"},
 	} {
-		err := checkStatement(c.query, mayRun)
+		_, err := checkStatement(c.query, mayRun)
 		if c.want == "" {
 			require.NoError(t, err, "%q", c.query)
 			continue
@@ -71,25 +71,50 @@ func TestCheckStatement(t *testing.T) {
 
 func TestOnlyChangesCanBeQueued(t *testing.T) {
 	for _, q := range []string{"INSERT INTO a VALUES (1)", "UPDATE a SET b = 1", "DELETE FROM a", "REPLACE INTO a VALUES (1)"} {
-		require.NoError(t, checkStatement(q, mayQueue), q)
+		_, err := checkStatement(q, mayQueue)
+		require.NoError(t, err, q)
 	}
 	for _, q := range []string{"SELECT 1", "WITH x AS (SELECT 1) SELECT 1", "SHOW TABLES"} {
-		require.ErrorIs(t, checkStatement(q, mayQueue), errRefused, q)
+		_, err := checkStatement(q, mayQueue)
+		require.ErrorIs(t, err, errRefused, q)
+	}
+}
+
+func TestStatementIsCutAtItsEnd(t *testing.T) {
+	for query, want := range map[string]string{
+		"SELECT 1":                       "SELECT 1",
+		" SELECT 1 ; \n":                 " SELECT 1",
+		"SELECT 1 -- why":                "SELECT 1",
+		"SELECT 1; -- why":               "SELECT 1",
+		"SELECT 1 /* why */;; # so":      "SELECT 1",
+		"-- why\nSELECT 1":               "-- why\nSELECT 1",
+		"SELECT ';' /* a */ , 2 /* b */": "SELECT ';' /* a */ , 2",
+	} {
+		got, err := checkStatement(query, mayRun)
+		require.NoError(t, err, "%q", query)
+		require.Equal(t, want, got)
 	}
 }
 
 // FuzzCheckStatement: whatever is allowed stays refused when a COMMIT is put
 // behind it, and reading never fails to end.
 func FuzzCheckStatement(f *testing.F) {
-	for _, q := range []string{"SELECT ';'", "UPDATE a SET b = 'x\\'y' -- z", "/* a */(SELECT `b`)", "SELECT 1 # c"} {
+	for _, q := range []string{"SELECT --#0", "SELECT ';'", "UPDATE a SET b = 'x\\'y' -- z", "/* a */(SELECT `b`)", "SELECT 1 # c"} {
 		f.Add(q)
 	}
 	f.Fuzz(func(t *testing.T, q string) {
-		if checkStatement(q, mayRun) != nil {
+		trimmed, err := checkStatement(q, mayRun)
+		if err != nil {
 			return
 		}
+		if _, err := checkStatement(trimmed, mayRun); err != nil {
+			t.Fatalf("%q was cut to %q: %v", q, trimmed, err)
+		}
+		if _, err := checkStatement(trimmed+"; COMMIT", mayRun); err == nil {
+			t.Fatalf("allowed: %q and a COMMIT behind it", trimmed)
+		}
 		// The line break ends a comment that q may end in.
-		if err := checkStatement(q+"\n; COMMIT", mayRun); err == nil {
+		if _, err := checkStatement(q+"\n; COMMIT", mayRun); err == nil {
 			t.Fatalf("allowed: %q and a COMMIT behind it", q)
 		}
 		if strings.TrimSpace(q) == "" {

@@ -65,10 +65,12 @@ func (t *tx) Queue(s barrier.Stmt) {
 		t.queueErr = fmt.Errorf("%w: Otherwise may only read", errRefused)
 		return
 	}
-	if err := checkStatement(s.Query, mayQueue); err != nil {
+	query, err := checkStatement(s.Query, mayQueue)
+	if err != nil {
 		t.queueErr = err
 		return
 	}
+	s.Query = query // what is behind it would swallow the next one
 	if n := strings.Count(s.Query, "?"); n != len(s.Args) {
 		t.queueErr = fmt.Errorf("%w: it has %d question marks and %d arguments; a literal question mark must be an argument", errRefused, n, len(s.Args))
 		return
