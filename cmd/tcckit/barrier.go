@@ -16,12 +16,10 @@ import (
 )
 
 func newBarrierCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "barrier",
 		Short: "Look after the barrier rows of a participant's database",
-		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	cmd.AddCommand(newBarrierGCCommand(), newBarrierStuckCommand())
 	return cmd
 }

@@ -5,7 +5,7 @@ import (
 )
 
 func newRootCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "tcckit",
 		Short: "Try/Confirm/Cancel over gRPC: the shop's services and what keeps them healthy",
 		Long: `tcckit runs the shop's services and looks after them.
@@ -17,7 +17,7 @@ wins.`,
 		Version:           version(),
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return flagsFromEnvironment(cmd) },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-	}
+	})
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.AddCommand(
 		newServeCommand(),

@@ -51,6 +51,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dropDatabases()) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		err = errors.Join(err, d.stack.Stop(ctx))
+	}()
 	account := d.stack.Service(stack.Account)
 	if d.gate, err = gate.New(ctx, "127.0.0.1:0", account.Internal); err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -63,11 +68,6 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := d.stack.Start(ctx); err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		err = errors.Join(err, d.stack.Stop(ctx))
-	}()
 	if err := d.connect(cfg); err != nil {
 		return err
 	}

@@ -8,9 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
+
+// ProcessHeader is the header of /readyz with the id of the process that answers, for whoever started it and
+// must not take another one's answer for its own.
+const ProcessHeader = "X-Process-Id"
 
 // Check reports why a part of the process cannot work now, nil if it can.
 type Check func(context.Context) error
@@ -70,6 +76,7 @@ func (a *Admin) Shutdown(ctx context.Context) error {
 }
 
 func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set(ProcessHeader, strconv.Itoa(os.Getpid()))
 	if a.draining.Load() {
 		http.Error(w, "draining", http.StatusServiceUnavailable)
 		return

@@ -27,11 +27,25 @@ func wellKnown(service string) int {
 	}
 }
 
-// The well-known ports of DTM.
 const (
+	// The well-known ports of DTM.
 	dtmHTTPPort = 36789
 	dtmGRPCPort = 36790
+
+	// guardPort is listened on by the one stack that may use the well-known ports: between looking whether
+	// a port is free and the moment when a child listens there, nobody else must take it.
+	guardPort = 7400
 )
+
+// guard returns the listener of the stack that may use the well-known ports, nil if there is one already.
+func guard(ctx context.Context) net.Listener {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", loopback(guardPort))
+	if err != nil {
+		return nil
+	}
+	return l
+}
 
 func chooseAddresses(ctx context.Context, service string, fixed bool) (Addresses, error) {
 	var a Addresses

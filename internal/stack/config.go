@@ -36,7 +36,8 @@ type Config struct {
 	DTMEnv   []string
 	// RetryInterval is after what time DTM looks again at what it could not finish; 0: the default.
 	RetryInterval time.Duration
-	// FixedPorts asks for the well-known ports of the services and of DTM, where they are free.
+	// FixedPorts asks for the well-known ports of the services and of DTM, unless another stack of this
+	// machine has asked before, and where they are free.
 	FixedPorts bool
 	// StartTimeout bounds the start of one process; 0 means 60 s.
 	StartTimeout time.Duration

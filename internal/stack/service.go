@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tcckit/tcckit/internal/childproc"
+	"github.com/tcckit/tcckit/internal/observe"
 )
 
 const (
@@ -134,7 +136,7 @@ func (s *Service) awaitReady(ctx context.Context, process *childproc.Process) er
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for {
-		err := ask(ctx, "http://"+s.Admin+"/readyz")
+		err := ask(ctx, "http://"+s.Admin+"/readyz", process.PID())
 		if ended(process) {
 			return errors.New("it ended")
 		}
@@ -150,7 +152,8 @@ func (s *Service) awaitReady(ctx context.Context, process *childproc.Process) er
 	}
 }
 
-func ask(ctx context.Context, url string) error {
+// ask returns nil if the process of that id answers that it is ready. Another one may have the port.
+func ask(ctx context.Context, url string, pid int) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -164,6 +167,9 @@ func ask(ctx context.Context, url string) error {
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
 	_ = resp.Body.Close()
+	if id := resp.Header.Get(observe.ProcessHeader); id != strconv.Itoa(pid) {
+		return fmt.Errorf("%s is not served by process %d but by %q", url, pid, id)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s: %s", url, resp.Status, strings.TrimSpace(string(text)))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"sync"
 
@@ -19,10 +20,12 @@ type Stack struct {
 	keys     string
 	services map[string]*Service
 	targets  map[string]string // where DTM reaches a service, if not at its Internal address
+	guard    net.Listener      // nil unless the ports are the well-known ones
 	dtm      *dtmserver.Server // nil if a given one is used or none was started yet
 }
 
-// New chooses addresses and makes the signing key. It starts nothing.
+// New chooses addresses and makes the signing key. It starts no process, but what it returns must be
+// stopped.
 func New(ctx context.Context, cfg Config) (*Stack, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -32,10 +35,14 @@ func New(ctx context.Context, cfg Config) (*Stack, error) {
 	if s.keys, err = ensureKey(cfg.Dir); err != nil {
 		return nil, err
 	}
+	if cfg.FixedPorts {
+		s.guard = guard(ctx)
+		s.cfg.FixedPorts = s.guard != nil
+	}
 	for _, name := range Services() {
-		addresses, err := chooseAddresses(ctx, name, cfg.FixedPorts)
+		addresses, err := chooseAddresses(ctx, name, s.cfg.FixedPorts)
 		if err != nil {
-			return nil, fmt.Errorf("stack: %w", err)
+			return nil, errors.Join(fmt.Errorf("stack: %w", err), s.closeGuard())
 		}
 		database := cfg.Databases[name]
 		if database == "" {
@@ -147,5 +154,14 @@ func (s *Stack) Stop(ctx context.Context) error {
 	if s.dtm != nil {
 		errs = append(errs, s.dtm.Stop(ctx))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.closeGuard())...)
+}
+
+func (s *Stack) closeGuard() error {
+	if s.guard == nil {
+		return nil
+	}
+	err := s.guard.Close()
+	s.guard = nil
+	return err
 }

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tcckit/tcckit/internal/testserver"
+)
+
+func TestBenchOrder(t *testing.T) {
+	needsDTM(t)
+	server := testserver.MySQL(t).Clone()
+	server.DBName = ""
+	addr := testserver.Redis(t).Addr
+	c := start(t, []string{"TMPDIR=" + t.TempDir(), "TCCKIT_TEST_MYSQL=" + server.FormatDSN(), "TCCKIT_REDIS=" + addr},
+		"bench", "order", "--duration=100ms", "--rounds=1", "--rows=20", "--clients=1,32")
+	require.Equal(t, 0, c.code())
+	lines := strings.Split(strings.TrimSpace(c.out.String()), "\n")
+	var figures map[string]float64
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &figures))
+	for _, name := range []string{"orders_per_s_32", "limit_per_s_32", "ratio_32", "p50_ms_1"} {
+		require.Positive(t, figures[name], name)
+		require.Positive(t, figures[name+"_mysql"], name)
+	}
+	require.Positive(t, figures["place_order_per_s_32"])
+	require.Len(t, figures, 9)
+
+	client := redis.NewClient(&redis.Options{Addr: addr})
+	defer func() { require.NoError(t, client.Close()) }()
+	keys, err := client.Keys(t.Context(), "{tcckit-bench-*").Result()
+	require.NoError(t, err)
+	require.Empty(t, keys, "DTM's keys are deleted")
+}
