@@ -20,9 +20,17 @@ type database struct {
 	db  *sql.DB
 }
 
+// databases are the services', by name.
+type databases map[string]*database
+
+// newDatabase makes one on the server that all tests share.
 func newDatabase(t *testing.T) *database {
 	t.Helper()
-	cfg := testserver.MySQL(t)
+	return openDatabase(t, testserver.MySQL(t))
+}
+
+func openDatabase(t *testing.T, cfg *mysql.Config) *database {
+	t.Helper()
 	connector, err := mysql.NewConnector(cfg)
 	require.NoError(t, err)
 	db := sql.OpenDB(connector)

@@ -20,8 +20,19 @@ import (
 // come back to a participant that was away, at intervals that double.
 const bound = 90 * time.Second
 
+// shopsAtOnce is how many tests run at the same time, unless -parallel says it. They mostly wait, so that they
+// are more than the processors.
+const shopsAtOnce = "4"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		if err := flag.Set("test.parallel", shopsAtOnce); err != nil {
+			panic(err)
+		}
+	}
 	os.Exit(run(m))
 }
 

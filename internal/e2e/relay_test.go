@@ -170,6 +170,15 @@ func (r *relay) cut(ctx context.Context) error {
 	return status.Error(codes.Unavailable, "the test has cut the connection")
 }
 
+// cutAll breaks all connections.
+func (r *relay) cutAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, conn := range r.clients {
+		_ = conn.Close()
+	}
+}
+
 // point is a call that is stopped.
 type point struct {
 	what     string

@@ -33,7 +33,7 @@ import (
 //	                     +--- relays[order, account, stock] --- order, account, stock
 type shop struct {
 	services map[string]*service
-	dbs      map[string]*database
+	dbs      databases
 	dtm      *dtmserver.Server
 	relays   map[string]*relay            // by who is behind it; nil in a direct shop
 	wires    map[string]*testserver.Proxy // to the services' databases; nil in a direct shop
@@ -54,20 +54,20 @@ const dtm = "dtm"
 
 func newShop(t *testing.T, store dtmserver.Store) *shop {
 	t.Helper()
-	return openShop(t, store, false)
+	return openShop(t, store, newDatabase, false)
 }
 
 // newDirectShop has neither relays nor proxies.
 func newDirectShop(t *testing.T, store dtmserver.Store) *shop {
 	t.Helper()
-	return openShop(t, store, true)
+	return openShop(t, store, newDatabase, true)
 }
 
-func openShop(t *testing.T, store dtmserver.Store, direct bool) *shop {
+func openShop(t *testing.T, store dtmserver.Store, database func(*testing.T) *database, direct bool) *shop {
 	t.Helper()
-	s := &shop{services: make(map[string]*service), dbs: make(map[string]*database)}
+	s := &shop{services: make(map[string]*service), dbs: databases{}}
 	for _, name := range services() {
-		s.dbs[name] = newDatabase(t)
+		s.dbs[name] = database(t)
 	}
 	var err error
 	s.dir, err = os.MkdirTemp("", "tcckit-e2e-") // not t.TempDir: children write there until they are gone

@@ -31,18 +31,28 @@ func (s dtmStore) share(n int) []int {
 // onEachStore runs a test with DTM on each of its stores.
 func onEachStore(t *testing.T, test func(*testing.T, dtmStore)) {
 	t.Helper()
+	onStores(t, test,
+		dtmStore{"boltdb", -1, func(testing.TB) dtmserver.Store { return dtmserver.Bolt() }},
+		dtmStore{"mysql", 0, func(t testing.TB) dtmserver.Store { return dtmserver.MySQL(testserver.MySQL(t)) }},
+		dtmStore{"redis", 1, func(t testing.TB) dtmserver.Store {
+			keys := testserver.Redis(t)
+			return dtmserver.Redis(keys.Addr, keys.Prefix)
+		}})
+}
+
+// onBolt runs a test for which DTM's store makes no difference.
+func onBolt(t *testing.T, test func(*testing.T, dtmStore)) {
+	t.Helper()
+	onStores(t, test, dtmStore{"boltdb", -1, func(testing.TB) dtmserver.Store { return dtmserver.Bolt() }})
+}
+
+func onStores(t *testing.T, test func(*testing.T, dtmStore), stores ...dtmStore) {
+	t.Helper()
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs real servers and processes, which -short leaves out")
 	}
-	for _, store := range []dtmStore{
-		{"boltdb", -1, func(testing.TB) dtmserver.Store { return dtmserver.Bolt() }},
-		{"mysql", 0, func(t testing.TB) dtmserver.Store { return dtmserver.MySQL(testserver.MySQL(t)) }},
-		{"redis", 1, func(t testing.TB) dtmserver.Store {
-			keys := testserver.Redis(t)
-			return dtmserver.Redis(keys.Addr, keys.Prefix)
-		}},
-	} {
+	for _, store := range stores {
 		if long() {
 			store.third = -1
 		}
@@ -51,17 +61,6 @@ func onEachStore(t *testing.T, test func(*testing.T, dtmStore)) {
 			test(t, store)
 		})
 	}
-}
-
-// onBolt runs a test with DTM on boltdb, and with TCCKIT_LONG on the others, too.
-func onBolt(t *testing.T, test func(*testing.T, dtmStore)) {
-	t.Helper()
-	onEachStore(t, func(t *testing.T, store dtmStore) {
-		if store.name != "boltdb" && !long() {
-			t.Skip("runs with DTM on boltdb; TCCKIT_LONG=1 runs it with the other stores, too")
-		}
-		test(t, store)
-	})
 }
 
 // long says whether to run everything.
