@@ -93,7 +93,8 @@ func TestMigrateCreatesTheDatabaseWhenTold(t *testing.T) {
 	own := cfg.Clone()
 	own.DBName = cfg.DBName + "_`new"
 	defer func() {
-		_, err := raw.ExecContext(context.Background(), "DROP DATABASE IF EXISTS `"+cfg.DBName+"_``new`") //nolint:usetesting // the test's context has ended
+		// The test's context has ended.
+		_, err := raw.ExecContext(context.Background(), "DROP DATABASE IF EXISTS `"+cfg.DBName+"_``new`")
 		require.NoError(t, err)
 	}()
 	mc := database.MigrateConfig{DSN: own.FormatDSN(), Migrations: migrations()}

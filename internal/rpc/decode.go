@@ -53,7 +53,7 @@ func (d decoding) RegisterService(desc *grpc.ServiceDesc, impl any) {
 }
 
 func decodingHandler(next grpc.MethodHandler) grpc.MethodHandler {
-	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc's order
+	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 		return next(srv, ctx, func(req any) error {
 			t := &target{message: req}
 			if err := dec(t); err != nil {

@@ -59,7 +59,7 @@ func serve(t *testing.T, cfg rpc.ServerConfig, drain time.Duration, impl *accoun
 	accountpb.RegisterAccountServiceServer(server, impl)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // ended by the clean-up
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	var result error
 	go func() {

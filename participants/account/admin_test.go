@@ -175,5 +175,5 @@ func TestBadRequests(t *testing.T) {
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, err := account.New(account.Config{})
-	require.ErrorContains(t, err, "DB is nil")
+	require.ErrorContains(t, err, "no DB")
 }

@@ -64,10 +64,10 @@ func (c *Config) setDefaults() {
 func (c *Config) validate() error {
 	var errs []error
 	if c.DB == nil {
-		errs = append(errs, errors.New("DB is nil"))
+		errs = append(errs, errors.New("no DB is given"))
 	}
 	if c.Coordinator == nil {
-		errs = append(errs, errors.New("Coordinator is nil"))
+		errs = append(errs, errors.New("no Coordinator is given"))
 	}
 	for _, p := range []struct {
 		name string
@@ -81,7 +81,7 @@ func (c *Config) validate() error {
 		}
 	}
 	if c.Timeout < 0 || c.AnswerWait < 0 {
-		errs = append(errs, fmt.Errorf("Timeout is %s and AnswerWait %s: want more than 0", c.Timeout, c.AnswerWait))
+		errs = append(errs, fmt.Errorf("want more than 0 for Timeout and AnswerWait, got %s and %s", c.Timeout, c.AnswerWait))
 	}
 	return errors.Join(errs...)
 }

@@ -67,7 +67,7 @@ func TestFailed(t *testing.T) {
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, err := New(Config{AnswerWait: -1})
-	for _, text := range []string{"DB is nil", "Coordinator is nil", "Order.Conn", "Account.Target", "Stock.Conn", "AnswerWait"} {
+	for _, text := range []string{"no DB", "no Coordinator", "Order.Conn", "Account.Target", "Stock.Conn", "AnswerWait"} {
 		require.ErrorContains(t, err, text)
 	}
 }

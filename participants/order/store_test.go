@@ -20,7 +20,7 @@ const (
 	over = -time.Second // a lease that has passed
 )
 
-var k = key{account: "a", request: "r"} //nolint:gochecknoglobals // of tests
+var k = key{account: "a", request: "r"}
 
 func body() []byte { return database.Fingerprint("body") }
 

@@ -93,5 +93,5 @@ func TestPutItemRefused(t *testing.T) {
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, err := stock.New(stock.Config{})
-	require.ErrorContains(t, err, "DB is nil")
+	require.ErrorContains(t, err, "no DB")
 }

@@ -45,7 +45,7 @@ type Service struct {
 // New returns the service.
 func New(cfg Config) (*Service, error) {
 	if cfg.DB == nil {
-		return nil, errors.New("stock: Config.DB is nil")
+		return nil, errors.New("stock: no DB is given")
 	}
 	return &Service{db: cfg.DB}, nil
 }

@@ -36,7 +36,7 @@ func Serve(t testing.TB, l net.Listener, cfg rpc.ServerConfig, register ...func(
 	for _, r := range register {
 		r(server)
 	}
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // ended by the clean-up
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
