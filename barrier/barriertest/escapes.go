@@ -182,7 +182,9 @@ func escapeAllowed(w *world) {
 		"SELECT available FROM account WHERE id IN (SELECT id FROM account)",
 		"SELECT 5 - - 3", "SELECT 5 --3\n",
 	}
-	if w.dialect.rowLocks() {
+	if w.dialect == SQLite {
+		queries = append(queries, `SELECT 'C:\'`, `SELECT '\', 'it''s'`, `SELECT "id", [id] FROM account WHERE id <> '\'`)
+	} else {
 		queries = append(queries, "(SELECT 1)", "(SELECT 1) UNION (SELECT 2)", "((SELECT 1))", "SELECT 1 FOR UPDATE", `SELECT 'it\'s; COMMIT'`, `SELECT '\\'`, "# c\nSELECT 1",
 			"SELECT /*+ MAX_EXECUTION_TIME(1000) */ id FROM account FOR UPDATE")
 	}

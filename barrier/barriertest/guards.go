@@ -152,9 +152,17 @@ func guardOtherwiseMayOnlyRead(w *world) {
 			defer func() { _ = stmt.Close() }()
 			_, _ = stmt.ExecContext(ctx)
 		},
+		"with": func(ctx context.Context, tx barrier.Tx) {
+			rows, err := tx.QueryContext(ctx, "WITH x AS (SELECT 7 AS n) UPDATE account SET spent = (SELECT n FROM x)")
+			if err == nil {
+				rows.Next()
+				_ = rows.Close()
+			}
+		},
 		"query": func(ctx context.Context, tx barrier.Tx) {
 			rows, err := tx.QueryContext(ctx, "UPDATE account SET spent = 7")
 			if err == nil {
+				rows.Next()
 				_ = rows.Close()
 			}
 		},
@@ -170,6 +178,9 @@ func guardOtherwiseMayOnlyRead(w *world) {
 			return nil, nil
 		})
 		require.Equal(w.t, row{available: 1}, w.row(w.t, it), "Otherwise wrote by %s", name)
+		if a.verdict() == rejected && name == "with" {
+			continue // the first word does not tell; that nothing stays is enough
+		}
 		w.want(internal, a)
 		w.wantState(barrier.None, b)
 	}
