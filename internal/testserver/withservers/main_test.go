@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,8 +33,16 @@ func TestMain(m *testing.M) {
 // program runs the command under test. Its output ends when the last process that it started has ended.
 type program struct {
 	*exec.Cmd
-	out    *bufio.Reader
-	stderr *strings.Builder
+	out *bufio.Reader
+	err string // the file that its messages go to
+}
+
+// messages returns what the program said so far.
+func (p *program) messages(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile(p.err)
+	require.NoError(t, err)
+	return string(content)
 }
 
 func startProgram(t *testing.T, environ []string, args ...string) *program {
@@ -43,13 +52,15 @@ func startProgram(t *testing.T, environ []string, args ...string) *program {
 	t.Cleanup(func() { _ = r.Close() })
 	self, err := os.Executable()
 	require.NoError(t, err)
-	p := &program{Cmd: exec.Command(self, args...), out: bufio.NewReader(r), stderr: &strings.Builder{}}
+	p := &program{Cmd: exec.Command(self, args...), out: bufio.NewReader(r), err: filepath.Join(t.TempDir(), "messages")}
+	messages, err := os.Create(p.err)
+	require.NoError(t, err)
 	p.Env = append(os.Environ(), asMain+"=1", testserver.EnvRedis+"=", "TMPDIR="+t.TempDir())
 	p.Env = append(p.Env, environ...)
-	p.Stdout, p.Stderr = w, p.stderr
-	p.WaitDelay = time.Second
+	p.Stdout, p.Stderr = w, messages
 	require.NoError(t, p.Start())
 	require.NoError(t, w.Close())
+	require.NoError(t, messages.Close())
 	require.NoError(t, r.SetReadDeadline(time.Now().Add(time.Minute)))
 	t.Cleanup(func() { _ = p.Process.Kill() })
 	return p
@@ -70,7 +81,7 @@ func (p *program) end(t *testing.T) int {
 func (p *program) line(t *testing.T) string {
 	t.Helper()
 	line, err := p.out.ReadString('\n')
-	require.NoError(t, err, "the program wrote %s", p.stderr)
+	require.NoError(t, err, "the program said %q", p.messages(t))
 	return strings.TrimSpace(line)
 }
 
@@ -106,7 +117,7 @@ func TestCommandGetsServersAndItsStatusIsReturned(t *testing.T) {
 	p := startProgram(t, nil, "-servers", "redis", "--", "sh", "-c", "echo $TCCKIT_TEST_REDIS; exit 7")
 	addr := p.line(t)
 	require.Contains(t, addr, "127.0.0.1:")
-	require.Equal(t, 7, p.end(t), p.stderr)
+	require.Equal(t, 7, p.end(t), p.messages(t))
 	requireGone(t, addr)
 }
 
@@ -135,7 +146,7 @@ func TestSecondSignalKillsACommandThatStays(t *testing.T) {
 	t.Parallel()
 	needServers(t)
 	p := startProgram(t, nil, "-servers", "redis", "--", "sh", "-c",
-		`trap 'echo not me' INT; echo $TCCKIT_TEST_REDIS; while :; do sleep 600; done`)
+		`trap 'echo not me' INT; echo $TCCKIT_TEST_REDIS; while :; do sleep 600 & wait $!; done`)
 	addr := p.line(t)
 	require.NoError(t, p.Process.Signal(syscall.SIGINT))
 	require.Equal(t, "not me", p.line(t))
@@ -174,9 +185,9 @@ func TestWrongUseIsExplained(t *testing.T) {
 	} {
 		p := startProgram(t, nil, args...)
 		require.Equal(t, 2, p.end(t))
-		require.Contains(t, p.stderr.String(), message)
+		require.Contains(t, p.messages(t), message)
 	}
 	p := startProgram(t, []string{testserver.EnvRedis + "=x"}, "-servers", "redis", "--", "/no/such/program")
 	require.Equal(t, 127, p.end(t))
-	require.Contains(t, p.stderr.String(), "/no/such/program")
+	require.Contains(t, p.messages(t), "/no/such/program")
 }
