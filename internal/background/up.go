@@ -64,7 +64,7 @@ func spawn(dir string, command Command) (<-chan error, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("background: %w", err), log.Close())
 	}
-	cmd := exec.Command(command.Program, command.Args...) //nolint:gosec,noctx // what the caller says; it is to outlive this process
+	cmd := exec.Command(command.Program, command.Args...) //nolint:noctx // it is to outlive this process
 	cmd.Env, cmd.Stdout, cmd.Stderr = command.Env, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
@@ -74,8 +74,8 @@ func spawn(dir string, command Command) (<-chan error, error) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		err := cmd.Wait()
-		ended <- fmt.Errorf("it ended while it was starting (%v): %s", err, logFrom(path, begin))
+		_ = cmd.Wait() // the state says more
+		ended <- fmt.Errorf("it ended while it was starting (%s): %s", cmd.ProcessState, logFrom(path, begin))
 	}()
 	return ended, nil
 }

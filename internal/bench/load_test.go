@@ -19,7 +19,7 @@ func TestRunCountsAndMeasures(t *testing.T) {
 		round, err := bench.Run(t.Context(), 4, time.Second, func(ctx context.Context, client int) error {
 			most.Store(max(most.Load(), running.Add(1)))
 			defer running.Add(-1)
-			time.Sleep(time.Duration(client+1) * 10 * time.Millisecond) // the test's clock
+			<-time.After(time.Duration(client+1) * 10 * time.Millisecond) // by the test's clock
 			return nil
 		})
 		require.NoError(t, err)

@@ -47,11 +47,11 @@ func (r *Report) Get(k Key) *Round { return r.rounds[k] }
 
 // Ratio is how many orders a second real participants carried of those that the coordinator allows.
 func (r *Report) Ratio(store Store, clients int) float64 {
-	limit, real := r.Get(Key{store, Limit, clients}), r.Get(Key{store, Branches, clients})
-	if limit == nil || real == nil || limit.PerSecond() == 0 {
+	limit, measured := r.Get(Key{store, Limit, clients}), r.Get(Key{store, Branches, clients})
+	if limit == nil || measured == nil || limit.PerSecond() == 0 {
 		return 0
 	}
-	return real.PerSecond() / limit.PerSecond()
+	return measured.PerSecond() / limit.PerSecond()
 }
 
 // Write prints a table, and as the last line a JSON object.
@@ -63,8 +63,8 @@ func (r *Report) Write(out io.Writer) error {
 	for _, k := range r.order {
 		round := r.rounds[k]
 		share := ""
-		if k.Kind == Branches {
-			share = fmt.Sprintf("%.2f", r.Ratio(k.Store, k.Clients))
+		if ratio := r.Ratio(k.Store, k.Clients); k.Kind == Branches && ratio > 0 {
+			share = fmt.Sprintf("%.2f", ratio)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t\n", k.Store, k.Kind, k.Clients, round.PerSecond(), share,
 			milliseconds(round.Quantile(50)), milliseconds(round.Quantile(95)), milliseconds(round.Quantile(99)))

@@ -112,7 +112,7 @@ func (y *system) round(ctx context.Context, kind Kind, clients int, duration tim
 		p = y.answering
 	}
 	op := func(ctx context.Context, _ int) error {
-		return p.order(ctx, y.client, accountID(rand.IntN(y.rows)), skuOf(rand.IntN(y.rows))) //nolint:gosec // no secret
+		return p.order(ctx, y.client, accountID(rand.IntN(y.rows)), skuOf(rand.IntN(y.rows)))
 	}
 	if kind == PlaceOrder {
 		op = y.place
@@ -144,8 +144,8 @@ func (y *system) round(ctx context.Context, kind Kind, clients int, duration tim
 func (y *system) place(ctx context.Context, _ int) error {
 	resp, err := y.orders.PlaceOrder(ctx, &orderpb.PlaceOrderRequest{
 		RequestId: "order-" + strconv.FormatInt(y.requests.Add(1), 10),
-		AccountId: accountID(rand.IntN(y.rows)),                                      //nolint:gosec // no secret
-		Lines:     []*orderpb.LineItem{{Sku: skuOf(rand.IntN(y.rows)), Quantity: 1}}, //nolint:gosec // no secret
+		AccountId: accountID(rand.IntN(y.rows)),
+		Lines:     []*orderpb.LineItem{{Sku: skuOf(rand.IntN(y.rows)), Quantity: 1}},
 	})
 	if err != nil {
 		return err

@@ -41,11 +41,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			return fmt.Errorf("demo: %w", err)
 		}
 	}
-	removeDir, err := d.makeDir(cfg.Dir)
-	if err != nil {
+	if err := d.makeDir(cfg.Dir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeDir()) }()
+	defer func() { err = errors.Join(err, d.removeDir(cfg.Dir, err)) }()
 	dropDatabases, err := d.makeStack(ctx, cfg)
 	if err != nil {
 		return err
@@ -116,19 +115,33 @@ func (d *demo) steps(ctx context.Context) error {
 	return nil
 }
 
-// makeDir makes the folder and returns what removes it, if it is temporary.
-func (d *demo) makeDir(dir string) (remove func() error, err error) {
-	if dir != "" {
-		d.dir = dir
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("demo: %w", err)
-		}
-		return func() error { return nil }, nil
+// makeDir makes the folder: the one given, or a temporary one.
+func (d *demo) makeDir(given string) (err error) {
+	if given != "" {
+		d.dir = given
+		err = os.MkdirAll(given, 0o700)
+	} else {
+		d.dir, err = os.MkdirTemp("", "tcckit-demo-")
 	}
-	if d.dir, err = os.MkdirTemp("", "tcckit-demo-"); err != nil {
-		return nil, fmt.Errorf("demo: %w", err)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
 	}
-	return func() error { return os.RemoveAll(d.dir) }, nil
+	return nil
+}
+
+// removeDir removes a temporary folder, unless the logs in it may tell why a step did not hold.
+func (d *demo) removeDir(given string, outcome error) error {
+	switch {
+	case given != "":
+		return nil
+	case errors.Is(outcome, ErrStep):
+		d.print.line("The logs are kept in %s.", d.dir)
+		return nil
+	}
+	if err := os.RemoveAll(d.dir); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	return nil
 }
 
 // makeStack prepares the processes and returns what drops their databases, if they are on a given server.
@@ -176,16 +189,14 @@ func (d *demo) connect(cfg Config) (err error) {
 
 // introduce tells what runs.
 func (d *demo) introduce(cfg Config) {
-	where := func(service string) string {
-		if cfg.MySQL != "" {
-			return "MySQL"
-		}
-		return "SQLite"
+	where := "SQLite"
+	if cfg.MySQL != "" {
+		where = "MySQL"
 	}
 	var rows [][]string
 	for _, name := range stack.Services() {
 		s := d.stack.Service(name)
-		rows = append(rows, []string{name, fmt.Sprintf("process %d on %s, its own %s database", s.PID(), s.Public, where(name))})
+		rows = append(rows, []string{name, fmt.Sprintf("process %d on %s, its own %s database", s.PID(), s.Public, where)})
 	}
 	store := "its transactions in boltdb"
 	if !d.stack.OwnsDTM() {

@@ -58,8 +58,12 @@ func (p *printer) compare(heads []string, columns ...figures) {
 	first := columns[0]
 	rows := [][]string{
 		append([]string{"", ""}, heads...),
-		{first.account.GetAccountId(), "available"}, {"", "frozen"}, {"", "spent"},
-		{first.item.GetSku(), "available"}, {"", "reserved"}, {"", "sold"},
+		{first.account.GetAccountId(), "available"},
+		{"", "frozen"},
+		{"", "spent"},
+		{first.item.GetSku(), "available"},
+		{"", "reserved"},
+		{"", "sold"},
 	}
 	for _, f := range columns {
 		for i, n := range f.numbers() {

@@ -14,7 +14,7 @@ func (d *demo) further() {
 	order := d.stack.Service(stack.Order)
 	d.print.title("Look further")
 	d.print.line("DTM's console   %s", d.stack.DTM().HTTPURL)
-	d.print.line("metrics         curl -s http://%s/metrics | grep tcckit_", order.Admin)
+	d.print.line("metrics         curl -s http://%s/metrics | grep 'tcckit.*count'", order.Admin)
 	d.print.line("logs            %s", d.dir)
 	d.print.line("with grpcurl (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest):")
 	for _, line := range []string{

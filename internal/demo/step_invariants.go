@@ -34,14 +34,20 @@ func (d *demo) invariants(ctx context.Context) error {
 	}
 	d.print.table([][]string{
 		{"money", "deposited", euros(s.deposited)},
-		{"", "available", euros(s.available)}, {"", "frozen", euros(s.frozen)}, {"", "spent", euros(s.spent)},
+		{"", "available", euros(s.available)},
+		{"", "frozen", euros(s.frozen)},
+		{"", "spent", euros(s.spent)},
 		{"goods", "put in", thousands(s.put)},
-		{"", "available", thousands(s.onShelf)}, {"", "reserved", thousands(s.reserved)}, {"", "sold", thousands(s.sold)},
-		{"orders", "confirmed", thousands(s.orders)}, {"", "their total", euros(s.ordered)}, {"", "their pieces", thousands(s.pieces)},
+		{"", "available", thousands(s.onShelf)},
+		{"", "reserved", thousands(s.reserved)},
+		{"", "sold", thousands(s.sold)},
+		{"orders", "confirmed", thousands(s.orders)},
+		{"", "their total", euros(s.ordered)},
+		{"", "their pieces", thousands(s.pieces)},
 	})
 	var errs []error
-	check := func(holds bool, format string, args ...any) {
-		if text := fmt.Sprintf(format, args...); holds {
+	check := func(holds bool, text string) {
+		if holds {
 			d.print.held("%s", text)
 		} else {
 			errs = append(errs, errors.New("it does not hold that "+text))
@@ -108,7 +114,7 @@ func (s *sums) count(o *orderpb.Order) {
 
 // stuck counts the branches of a service's database that were tried and are not decided.
 func (d *demo) stuck(ctx context.Context, service *stack.Service) (int, error) {
-	cmd := exec.CommandContext(ctx, d.program, "barrier", "stuck", "--older-than=1ms", "--json") //nolint:gosec // this program
+	cmd := exec.CommandContext(ctx, d.program, "barrier", "stuck", "--older-than=1ms", "--json")
 	cmd.Env = service.DatabaseEnvironment("TCCKIT_DB")
 	var out, problem bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problem

@@ -151,10 +151,11 @@ func (s *Stack) Stop(ctx context.Context) error {
 		all.Go(func() { errs[i] = s.services[name].Stop(ctx) })
 	}
 	all.Wait()
+	err := errors.Join(errs...)
 	if s.dtm != nil {
-		errs = append(errs, s.dtm.Stop(ctx))
+		err = errors.Join(err, s.dtm.Stop(ctx))
 	}
-	return errors.Join(append(errs, s.closeGuard())...)
+	return errors.Join(err, s.closeGuard())
 }
 
 func (s *Stack) closeGuard() error {
