@@ -167,16 +167,12 @@ const (
 	final end = iota + 1
 	// superseded: another call has the request now.
 	superseded
-	// overtaken: the coordinator cancelled the attempt while it was tried.
-	overtaken
 	// repriced: the attempt is repeated with new prices.
 	repriced
 )
 
 func endOf(no *coordinator.RejectedError, requote bool) end {
 	switch r := no.Rejection.Reason; {
-	case r == tcc.ReasonLateTry:
-		return overtaken
 	case no.BranchID == branchOrder && r == reasonSuperseded:
 		return superseded
 	case no.BranchID == branchStock && r == reasonPriceChanged && requote:
@@ -228,12 +224,8 @@ func (c *call) decided(ctx context.Context, sub *subscription, a *attempt) (*pb.
 // caller who goes on at once finds its balance as it was.
 func (c *call) refused(ctx context.Context, sub *subscription, a *attempt, no *coordinator.RejectedError, requote bool) error {
 	e := endOf(no, requote)
-	switch e {
-	case superseded:
+	if e == superseded {
 		return errAgain
-	case overtaken:
-		c.release(ctx, a)
-		return &notMadeError{why: "the coordinator has given up on it", passes: true, cause: no}
 	}
 	status, err := c.settled(ctx, sub, a.gid, time.Now().Add(c.answerWait(ctx)))
 	switch {
@@ -256,16 +248,16 @@ func (c *call) failed(ctx context.Context, a *attempt, err error) error {
 	case errors.As(err, &away):
 		return &notMadeError{why: "the transaction coordinator does not answer", passes: true, cause: err}
 	case errors.As(err, &aborted):
-		who := "its transaction"
+		what := "its transaction"
 		if aborted.BranchID != "" {
-			who = "the " + aborted.BranchID + " service"
+			what += "'s branch " + aborted.BranchID
 		}
 		switch aborted.GRPCStatus().Code() {
 		case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
-			return &notMadeError{why: who + " did not answer in time", passes: true, cause: err}
+			return &notMadeError{why: what + " did not get through in time", passes: true, cause: err}
 		}
 		c.cfg.Logger.ErrorContext(ctx, "an order failed", "gid", a.gid, "error", err)
-		return &notMadeError{why: who + " failed", cause: err}
+		return &notMadeError{why: what + " failed", cause: err}
 	}
 	c.cfg.Logger.ErrorContext(ctx, "an order failed", "gid", a.gid, "error", err)
 	return &notMadeError{why: "its transaction could not begin", cause: err}

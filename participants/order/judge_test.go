@@ -56,7 +56,6 @@ func TestEndOf(t *testing.T) {
 		{branchAccount, reasonPriceChanged, true, final},
 		{branchOrder, reasonSuperseded, true, superseded},
 		{branchStock, reasonSuperseded, true, final},
-		{branchAccount, tcc.ReasonLateTry, true, overtaken},
 	} {
 		no := &coordinator.RejectedError{BranchID: c.branch, Rejection: &tcc.Rejection{Reason: c.reason}}
 		require.Equal(t, c.want, endOf(no, c.requote), "%+v", c)

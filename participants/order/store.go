@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (s *store) find(ctx context.Context, k key) (request, bool, error) {
 func (s *store) insert(ctx context.Context, k key, body []byte, gid string, lease time.Duration) (bool, error) {
 	now := s.db.Dialect().Now()
 	_, err := s.db.Exec(ctx, "INSERT INTO order_request (account_id, request_id, body_hash, gid, attempt, tried, lease_until, created_at)"+
-		" VALUES (?, ?, ?, ?, 1, 0, "+now+" + ?, "+now+")", k.account, k.request, body, gid, lease.Milliseconds())
+		" VALUES (?, ?, UNHEX(?), ?, 1, 0, "+now+" + ?, "+now+")", k.account, k.request, hex.EncodeToString(body), gid, lease.Milliseconds())
 	if database.IsDuplicate(err) {
 		return false, nil
 	}

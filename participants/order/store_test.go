@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
 
 	pb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	"github.com/tcckit/tcckit/internal/database"
 	"github.com/tcckit/tcckit/internal/database/databasetest"
+	"github.com/tcckit/tcckit/internal/rpc/rpctest"
 	"github.com/tcckit/tcckit/tcc"
 )
 
@@ -315,5 +317,36 @@ func TestTryCreateRefusesATotalThatIsNotTheLines(t *testing.T) {
 			Total: money(5, "EUR"), Lines: []*pb.OrderLine{{Sku: "x", Quantity: 1, Price: money(5, "EUR")}},
 		})
 		require.ErrorIs(b.t, err, tcc.ErrNoBranch)
+	})
+}
+
+// An id that PlaceOrder has answered with can be asked for, whether or not its
+// order was made.
+func TestGetOrderOfAnAttempt(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(b *bundle) {
+		get := func(gid string) (*pb.Order, error) {
+			resp, err := b.GetOrder(b.t.Context(), &pb.GetOrderRequest{OrderId: gid})
+			return resp.GetOrder(), err
+		}
+		gid := b.insert(long)
+		o, err := get(gid)
+		require.NoError(b.t, err)
+		require.Equal(b.t, pb.OrderStatus_ORDER_STATUS_PENDING, o.GetStatus(), "a call is at it")
+		require.Equal(b.t, "r", o.GetRequestId())
+
+		require.NoError(b.t, b.store.release(b.t.Context(), k, gid))
+		_, err = get(gid)
+		rpctest.RequireStatus(b.t, err, codes.NotFound, "UNKNOWN_ORDER")
+		require.ErrorContains(b.t, err, "send its request again", "no call is at it any more")
+
+		_, err = b.store.reject(b.t.Context(), k, gid, &tcc.Rejection{Reason: "NO"})
+		require.NoError(b.t, err)
+		o, err = get(gid)
+		require.NoError(b.t, err)
+		require.Equal(b.t, pb.OrderStatus_ORDER_STATUS_CANCELLED, o.GetStatus())
+		require.Equal(b.t, "NO", o.GetReason())
+		_, err = get(b.gid())
+		rpctest.RequireStatus(b.t, err, codes.NotFound, "UNKNOWN_ORDER")
 	})
 }

@@ -2,9 +2,12 @@ package shoptest
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -12,6 +15,11 @@ import (
 	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	stockpb "github.com/tcckit/tcckit/api/gen/tcckit/stock/v1"
+	"github.com/tcckit/tcckit/coordinator"
+	"github.com/tcckit/tcckit/internal/database/databasetest"
+	"github.com/tcckit/tcckit/internal/freeport"
+	"github.com/tcckit/tcckit/internal/rpc/rpctest"
+	"github.com/tcckit/tcckit/internal/testserver"
 	"github.com/tcckit/tcckit/participants/order"
 )
 
@@ -180,4 +188,71 @@ func testCallerGoesAway(t *testing.T, s *shop) {
 	_, err := r.PlaceOrder(ctx, req)
 	require.Equal(t, codes.Canceled, status.Code(err), "%v", err)
 	s.requireOneOrder(req, s.placeUntilDecided(s.replica, req), 1000, 10)
+}
+
+func testCoordinatorAway(t *testing.T, s *shop) {
+	a, sku := s.openAccount(1000), s.putItem(10, 100)
+	r := s.newReplica()
+	for range 3 { // the client repeats a Prepare twice
+		r.wire.on("/dtmgimp.Dtm/Prepare", loseRequest)
+	}
+	req := s.request(a, 1, sku)
+	_, err := r.PlaceOrder(t.Context(), req)
+	rpctest.RequireStatus(t, err, codes.Unavailable, "NOT_MADE")
+	require.ErrorContains(t, err, "coordinator does not answer")
+	require.Zero(t, r.wire.unused())
+	s.requireOneOrder(req, s.placeUntilDecided(s.replica, req), 1000, 10)
+}
+
+// The answer to Submit is lost, and nobody can be asked what became of it.
+func testOutcomeUnknown(t *testing.T, s *shop) {
+	a, sku := s.openAccount(1000), s.putItem(10, 100)
+	nobody, err := freeport.Loopback()
+	require.NoError(t, err)
+	w := newWire()
+	client, err := coordinator.New(coordinator.Config{
+		Conn: rpctest.Dial(t, s.dtm.GRPCAddr(), w.intercept), HTTPURL: fmt.Sprintf("http://127.0.0.1:%d", nobody), Keys: s.keys,
+		SettleTimeout: 500 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	r := s.newReplica(func(cfg *order.Config) { cfg.Coordinator = client })
+	w.on("/dtmgimp.Dtm/Submit", loseAnswer)
+	req := s.request(a, 1, sku)
+	resp, err := r.PlaceOrder(t.Context(), req)
+	require.NoError(t, err)
+	require.Equal(t, orderpb.OrderStatus_ORDER_STATUS_PENDING, resp.GetOrder().GetStatus())
+	o := s.placeUntilDecided(s.replica, req)
+	require.Equal(t, resp.GetOrder().GetOrderId(), o.GetOrderId())
+	s.requireOneOrder(req, o, 1000, 10)
+}
+
+// The database commits what the order service never hears of.
+func TestLostCommits(t *testing.T) {
+	t.Parallel()
+	skipShort(t)
+	s := newShop(t, databasetest.MySQL)
+	cfg, err := mysql.ParseDSN(s.orderDSN)
+	require.NoError(t, err)
+	for _, statement := range []string{
+		"INSERT INTO order_request",
+		"UPDATE order_request SET tried", // TryCreate, in one packet with BEGIN
+	} {
+		t.Run(statement, func(t *testing.T) {
+			own := *s
+			own.t = t
+			s := &own
+			proxy := testserver.NewProxy(t, cfg.Addr)
+			through := cfg.Clone()
+			through.Addr = proxy.Addr()
+			r := s.newReplicaOn(through.FormatDSN())
+			a, sku := s.openAccount(1000), s.putItem(10, 100)
+			cut := proxy.CutAfter(statement)
+			req := s.request(a, 1, sku)
+			resp, err := r.PlaceOrder(t.Context(), req)
+			require.NoError(t, err)
+			cut.Wait()
+			s.requireOneOrder(req, resp.GetOrder(), 1000, 10)
+			testserver.NoOpenTransactions(t, cfg)
+		})
+	}
 }
