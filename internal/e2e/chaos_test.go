@@ -6,14 +6,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tcckit/tcckit/internal/testserver"
 )
 
 // TestChaos has clients place orders while processes are killed and ended and connections break, at random.
 func TestChaos(t *testing.T) {
-	faults := 12
-	if long() {
-		faults = 200
-	}
 	stores := onBolt
 	if long() {
 		stores = onEachStore
@@ -25,7 +23,7 @@ func TestChaos(t *testing.T) {
 		crowd := s.crowd(t, 8, seed)
 		random := rand.New(rand.NewPCG(seed, 0))
 		all := s.chaos(t)
-		for range faults {
+		for range testserver.Volume(12, 200) {
 			all[random.IntN(len(all))]()
 			crowd.progress(t, 5)
 		}

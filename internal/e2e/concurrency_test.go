@@ -14,15 +14,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
+	"github.com/tcckit/tcckit/internal/testserver"
 )
 
 // TestSoldOut has 32 clients buy one item for one account until nothing is left: of the item, or of the money.
 func TestSoldOut(t *testing.T) {
 	const clients = 32
-	pieces := int64(150)
-	if long() {
-		pieces = 3000
-	}
+	pieces := int64(testserver.Volume(120, 3000))
 	onEachStore(t, func(t *testing.T, store dtmStore) {
 		s := newDirectShop(t, store.open(t))
 		for _, c := range []struct {

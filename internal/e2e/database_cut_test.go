@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,13 +20,15 @@ type databaseCut struct {
 }
 
 func (c databaseCut) String() string {
-	return "cut " + c.when.String() + " " + c.statement + " of " + method(c.service, c.phase)
+	return "cut " + c.when.String() + " " + strings.TrimPrefix(c.statement, comQuery) + " of " + method(c.service, c.phase)
 }
 
-// The statements with which the first and the second round trip of a phase begin.
+// The statements with which the first and the second round trip of a phase begin, with the byte before them in
+// MySQL's protocol: COMMIT alone is part of READ COMMITTED, too.
 const (
-	begin  = "START TRANSACTION"
-	commit = "COMMIT"
+	comQuery = "\x03"
+	begin    = comQuery + "START TRANSACTION"
+	commit   = comQuery + "COMMIT"
 )
 
 // TestDatabaseCut cuts the connection to MySQL in each phase of each participant.

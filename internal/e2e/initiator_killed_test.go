@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,15 +38,11 @@ type initiatorKilled struct {
 }
 
 func (c initiatorKilled) String() string {
-	when := "during"
-	if c.when != during {
-		when = c.when.String()
-	}
-	return "order killed " + when + " " + c.method + ", which " + string(c.fate)
+	return "order killed " + c.when.String() + " " + c.method + ", which " + string(c.fate)
 }
 
-// TestInitiatorKilled kills the order service once, while orders are stopped at every step of its part, two
-// at each. Of the two requests one is sent again at once, the other is left alone until DTM has ended it.
+// TestInitiatorKilled kills the order service while orders are stopped at every step of its part, two at each.
+// Of the two requests one is sent again at once, the other is left alone until DTM has ended it.
 func TestInitiatorKilled(t *testing.T) {
 	cases := []initiatorKilled{
 		{dtm, before, "Prepare", lost, "", confirmed},
@@ -73,43 +71,58 @@ func TestInitiatorKilled(t *testing.T) {
 		{order, during, "TryCreate", lost, "NONE", confirmed},
 	}
 	onEachStore(t, func(t *testing.T, store dtmStore) {
-		s := newShop(t, store.open(t))
-		var all []*stoppedOrder
-		for _, c := range cases {
-			all = append(all, &stoppedOrder{initiatorKilled: c, sentAgain: true}, &stoppedOrder{initiatorKilled: c})
+		var mine []initiatorKilled
+		for _, i := range store.share(len(cases)) {
+			mine = append(mine, cases[i])
 		}
-		for _, o := range all {
-			o.customer = s.customer(t, o.ends)
-		}
-		for i := 0; i < len(all); i += 2 {
-			stopAtOnce(t, s, all[i:i+2])
-		}
-		s.services[order].kill(t)
-		for _, o := range all {
-			o.meet(arrives)
-			o.meet(lost)
-			o.call.wait(t)
-		}
-		s.services[order].start(t)
-		for _, o := range all {
-			if o.sentAgain {
-				o.again(t)
-			}
-		}
-		s.settled(t)
-		for _, o := range all {
-			o.leftAlone(t)
-			o.arriveLate(t, s)
-		}
-		s.settled(t)
-		for _, o := range all {
-			o.again(t)
-		}
-		s.settled(t)
-		for _, o := range all {
-			o.done(t)
+		// All that are killed at once must be stopped before the first has no time left.
+		const most = 12
+		for some := range slices.Chunk(mine, most) {
+			t.Run(fmt.Sprintf("%d at once", len(some)), func(t *testing.T) {
+				t.Parallel()
+				killInitiator(t, newShop(t, store.open(t)), some)
+			})
 		}
 	})
+}
+
+// killInitiator kills the order service once for all the cases.
+func killInitiator(t *testing.T, s *shop, cases []initiatorKilled) {
+	var all []*stoppedOrder
+	for _, c := range cases {
+		all = append(all, &stoppedOrder{initiatorKilled: c, sentAgain: true}, &stoppedOrder{initiatorKilled: c})
+	}
+	for _, o := range all {
+		o.customer = s.customer(t, o.ends)
+	}
+	for both := range slices.Chunk(all, 2) {
+		stopAtOnce(t, s, both)
+	}
+	s.services[order].kill(t)
+	for _, o := range all {
+		o.meet(arrives)
+		o.meet(lost)
+		o.call.wait(t)
+	}
+	s.services[order].start(t)
+	for _, o := range all {
+		if o.sentAgain {
+			o.again(t)
+		}
+	}
+	s.settled(t)
+	for _, o := range all {
+		o.leftAlone(t)
+		o.arriveLate(t, s)
+	}
+	s.settled(t)
+	for _, o := range all {
+		o.again(t)
+	}
+	s.settled(t)
+	for _, o := range all {
+		o.done(t)
+	}
 }
 
 // stoppedOrder is an order that was stopped by a case.
@@ -127,11 +140,7 @@ type stoppedOrder struct {
 func stopAtOnce(t *testing.T, s *shop, orders []*stoppedOrder) {
 	t.Helper()
 	for _, o := range orders {
-		stopAt := o.when
-		if o.when == during {
-			stopAt = before
-		}
-		o.point = s.relays[o.behind].hold(stopAt, o.method)
+		o.point = s.relays[o.behind].hold(o.when, o.method)
 		o.call = o.place(t)
 		o.point.wait(t)
 		o.firstGID = o.gid(t)

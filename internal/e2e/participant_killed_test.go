@@ -10,9 +10,6 @@ import (
 	"github.com/tcckit/tcckit/tcc"
 )
 
-// during is a moment at which the participant waits for a row in the middle of its transaction.
-const during moment = after + 1
-
 // TestParticipantKilled kills a participant before, during and after each of its phases.
 func TestParticipantKilled(t *testing.T) {
 	cases := []participantKilled{
@@ -52,11 +49,7 @@ type participantKilled struct {
 }
 
 func (c participantKilled) String() string {
-	when := "during"
-	if c.when != during {
-		when = c.when.String()
-	}
-	return c.service + " killed " + when + " " + method(c.service, c.phase)
+	return c.service + " killed " + c.when.String() + " " + method(c.service, c.phase)
 }
 
 // method is a phase's method.
@@ -67,11 +60,7 @@ func method(service string, phase tcc.Phase) string {
 
 func (c participantKilled) run(t *testing.T, s *shop) {
 	buyer := s.customer(t, rejectedElsewhere(c.service, c.phase))
-	stopAt := before
-	if c.when == after {
-		stopAt = after
-	}
-	point := s.relays[c.service].hold(stopAt, method(c.service, c.phase))
+	point := s.relays[c.service].hold(c.when, method(c.service, c.phase))
 	call := buyer.place(t)
 	point.wait(t)
 

@@ -60,15 +60,30 @@ func quickly() grpc.ConnectParams {
 	}
 }
 
-// moment is when a call is stopped: before the server has got it, or after it has answered.
+// moment is when a call is stopped, or its server killed.
 type moment int
 
 const (
+	// before the server has got it.
 	before moment = iota + 1
+	// after the server has answered.
 	after
+	// during the server's work, which waits for a row that the test has locked. The call is stopped before
+	// that, for the test to lock the row, and then released.
+	during
 )
 
-func (m moment) String() string { return [...]string{before: "before", after: "after"}[m] }
+func (m moment) String() string {
+	return [...]string{before: "before", after: "after", during: "during"}[m]
+}
+
+// stop is where a relay stops the call.
+func (m moment) stop() moment {
+	if m == during {
+		return before
+	}
+	return m
+}
 
 // hold stops the first call of a method from now on, at the moment given, until the point's release or cut.
 // A method is named without its service; "RegisterBranch/ConfirmDebit" is a RegisterBranch whose message
@@ -149,7 +164,7 @@ func (r *relay) take(when moment, c passing) *point {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.points {
-		if !p.taken && p.when == when && p.method == c.method && bytes.Contains(c.request, p.text) {
+		if !p.taken && p.when.stop() == when && p.method == c.method && bytes.Contains(c.request, p.text) {
 			p.taken = true
 			return p
 		}

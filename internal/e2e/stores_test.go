@@ -64,7 +64,7 @@ func onStores(t *testing.T, test func(*testing.T, dtmStore), stores ...dtmStore)
 }
 
 // long says whether to run everything.
-func long() bool { return os.Getenv("TCCKIT_LONG") != "" }
+func long() bool { return os.Getenv(testserver.EnvLong) != "" }
 
 // inShops runs the store's share of the cases, one after another in each of several shops at once.
 func inShops[C fmt.Stringer](t *testing.T, store dtmStore, shops int, cases []C, run func(C, *testing.T, *shop)) {
