@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -63,7 +64,9 @@ func once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO handled_request (request_id, body_hash, response, created_at) VALUES (?, ?, ?, "+d.dialect.Now()+")", requestID, body, out)
+		// In digits: see barrier/mysql on statements that are no text.
+		_, err = tx.ExecContext(ctx, "INSERT INTO handled_request (request_id, body_hash, response, created_at) VALUES (?, UNHEX(?), UNHEX(?), "+d.dialect.Now()+")",
+			requestID, hex.EncodeToString(body), hex.EncodeToString(out))
 		return err
 	})
 	return resp, err
