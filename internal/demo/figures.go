@@ -34,14 +34,13 @@ func (f figures) numbers() [6]int64 {
 	}
 }
 
-// moved is what the figures must be after an amount and pieces have gone from one place to another: 0, 1
-// and 2 stand for available, held and gone.
-func (f figures) moved(amount, pieces int64, from, to int) [6]int64 {
+// bought is what the figures must be once the amount is spent and the pieces are sold.
+func (f figures) bought(amount, pieces int64) [6]int64 {
 	n := f.numbers()
-	n[from] -= amount
-	n[to] += amount
-	n[3+from] -= pieces
-	n[3+to] += pieces
+	n[0] -= amount
+	n[2] += amount
+	n[3] -= pieces
+	n[5] += pieces
 	return n
 }
 

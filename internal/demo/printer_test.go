@@ -26,7 +26,7 @@ func TestFiguresSideBySide(t *testing.T) {
 	t.Parallel()
 	before := figures{&accountpb.Account{AccountId: "alice", Available: 100_000}, &stockpb.Item{Sku: "teapot", Available: 10}}
 	after := figures{&accountpb.Account{AccountId: "alice", Available: 90_200, Spent: 9800}, &stockpb.Item{Sku: "teapot", Available: 8, Sold: 2}}
-	require.NoError(t, after.must(before.moved(9800, 2, 0, 2)))
+	require.NoError(t, after.must(before.bought(9800, 2)))
 	require.ErrorContains(t, after.must(before.numbers()), "[90200 0 9800 8 0 2]")
 
 	var out strings.Builder

@@ -40,7 +40,7 @@ func (d *demo) confirm(ctx context.Context) error {
 		return err
 	}
 	d.print.compare([]string{"before", "after"}, before, after)
-	if err := after.must(before.moved(pieces*price, pieces, 0, 2)); err != nil {
+	if err := after.must(before.bought(pieces*price, pieces)); err != nil {
 		return err
 	}
 	if order.GetTotal().GetAmount() != pieces*price {

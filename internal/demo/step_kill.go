@@ -99,7 +99,7 @@ func (d *demo) kill(ctx context.Context) error {
 	if again.GetOrderId() != placed.order.GetOrderId() {
 		return fmt.Errorf("the same request made another order: %s", again.GetOrderId())
 	}
-	if err := after.must(before.moved(price*pieces, pieces, 0, 2)); err != nil {
+	if err := after.must(before.bought(price*pieces, pieces)); err != nil {
 		return err
 	}
 	d.print.held("the order is CONFIRMED %s after the restart; asked again, the client gets the same order", took.Round(100*time.Millisecond))

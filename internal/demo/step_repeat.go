@@ -47,7 +47,7 @@ func (d *demo) repeat(ctx context.Context) error {
 	if len(orders) != 1 {
 		return fmt.Errorf("%s has %d orders, it must be 1", account, len(orders))
 	}
-	if err := after.must(before.moved(price, 1, 0, 2)); err != nil {
+	if err := after.must(before.bought(price, 1)); err != nil {
 		return err
 	}
 	d.print.held("both answers name order %s, and it is the only one", first.GetOrderId())
