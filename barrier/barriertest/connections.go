@@ -133,17 +133,13 @@ func killedInThePool(w *world) {
 		b := w.ready(it, p)
 		conn, err := w.db.Conn(w.ctx)
 		require.NoError(w.t, err)
-		rows, err := conn.QueryContext(w.ctx, "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+		var own int64
+		require.NoError(w.t, conn.QueryRowContext(w.ctx, "SELECT CONNECTION_ID()").Scan(&own))
+		ids, err := threads(w.ctx, w.db)
 		require.NoError(w.t, err)
-		var ids []int64
-		for rows.Next() {
-			var id int64
-			require.NoError(w.t, rows.Scan(&id))
-			ids = append(ids, id)
-		}
-		require.NoError(w.t, rows.Close())
+		delete(ids, own)
 		require.NotEmpty(w.t, ids)
-		for _, id := range ids {
+		for id := range ids {
 			_, err := conn.ExecContext(w.ctx, fmt.Sprint("KILL ", id))
 			require.NoError(w.t, err)
 		}

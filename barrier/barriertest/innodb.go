@@ -56,20 +56,40 @@ func innodbTransactions(ctx context.Context, db *sql.DB) ([]innodbTransaction, e
 	return open, nil
 }
 
-// threads are the connections to the database.
+// threads are the connections to the database. They are not read from
+// information_schema.processlist, which on MySQL fails for everybody while
+// anybody runs a statement with bytes that are no UTF-8.
 func threads(ctx context.Context, db *sql.DB) (map[int64]bool, error) {
-	rows, err := db.QueryContext(ctx, "SELECT id FROM information_schema.processlist WHERE db = DATABASE()")
+	var own string
+	if err := db.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&own); err != nil {
+		return nil, err
+	}
+	rows, err := db.QueryContext(ctx, "SHOW PROCESSLIST")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var (
+		id       int64
+		database sql.NullString
+	)
+	// Id, User, Host, db, and more columns in MariaDB than in MySQL.
+	into := []any{&id, new(sql.RawBytes), new(sql.RawBytes), &database}
+	for range columns[len(into):] {
+		into = append(into, new(sql.RawBytes))
+	}
 	ids := make(map[int64]bool)
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
-		ids[id] = true
+		if database.String == own {
+			ids[id] = true
+		}
 	}
 	return ids, rows.Err()
 }

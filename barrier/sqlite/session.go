@@ -36,6 +36,9 @@ func (s *Store) Session(call barrier.Call, _ bool) sqlbranch.Session {
 // Lease implements sqlbranch.Session.
 func (s *session) Lease() *sqlbranch.Lease { return s.lease }
 
+// Syntax implements sqlbranch.Session.
+func (s *session) Syntax() sqlbranch.Syntax { return sqlbranch.SQLite }
+
 // Alive implements sqlbranch.Session.
 func (s *session) Alive(err error) bool { return alive(err) }
 

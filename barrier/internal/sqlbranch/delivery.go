@@ -69,7 +69,7 @@ var (
 // classifies.
 func Deliver(ctx context.Context, s Session, call barrier.Call, work barrier.Work) (barrier.Result, error) {
 	d := &delivery{call: call, session: s}
-	d.tx = &tx{guard: &guard{open: d.open, may: mayRun}}
+	d.tx = &tx{guard: &guard{open: d.open, syntax: s.Syntax(), may: mayRun}}
 	res, err := d.run(ctx, work)
 	if err == nil && res.Outcome == tcc.Done {
 		// The connection is back in the pool: what is called here may deliver
@@ -270,7 +270,7 @@ func (d *delivery) otherwise(ctx context.Context) error {
 		return fmt.Errorf("barrier: %q affected fewer rows than the %d that it must, and has no Otherwise to say why", s.Query, s.Rows)
 	}
 	undone := false
-	why := &tx{readOnly: true, guard: &guard{may: mayRead, open: func(ctx context.Context) (driver.Conn, error) {
+	why := &tx{readOnly: true, guard: &guard{syntax: d.session.Syntax(), may: mayRead, open: func(ctx context.Context) (driver.Conn, error) {
 		if !undone {
 			if err := d.session.Undo(ctx); err != nil {
 				return nil, err

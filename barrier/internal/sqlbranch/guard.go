@@ -25,7 +25,8 @@ var (
 type guard struct {
 	// open begins the transaction, if it has not begun, and returns its
 	// connection. Its error is what work's statement returns.
-	open func(ctx context.Context) (driver.Conn, error)
+	open   func(ctx context.Context) (driver.Conn, error)
+	syntax Syntax
 	// may says which statements may run, by their first words.
 	may func(word string) bool
 
@@ -99,7 +100,7 @@ func (g *guard) begin(query string) error {
 		return g.fail(errRowsOpen)
 	}
 	if query != "" {
-		if _, err := checkStatement(query, g.may); err != nil {
+		if _, err := g.syntax.checkStatement(query, g.may); err != nil {
 			return g.fail(err)
 		}
 	}

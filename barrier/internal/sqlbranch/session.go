@@ -30,6 +30,8 @@ type Session interface {
 	// state, sets a savepoint and runs stmts. response is stored with a Try's
 	// row. counts are the rows that each of stmts changed.
 	Enter(ctx context.Context, response []byte, stmts []barrier.Stmt) (e Entry, counts []int64, err error)
+	// Syntax is how the database writes statements.
+	Syntax() Syntax
 	// Alive reports whether the transaction is as it was before the statement
 	// that failed with err, so that it may still be ended by a commit.
 	Alive(err error) bool

@@ -35,12 +35,23 @@ func mayQueue(word string) bool {
 // (WITH can also begin a change; what Otherwise changes is rolled back.)
 func mayRead(word string) bool { return mayRun(word) && !mayQueue(word) }
 
+// Syntax is how a database writes strings and comments.
+type Syntax uint8
+
+// The syntaxes.
+const (
+	// MySQL has backslashes in strings, and comments that begin with #.
+	MySQL Syntax = iota + 1
+	// SQLite has neither, and names in square brackets.
+	SQLite
+)
+
 // checkStatement refuses everything but one statement whose first word may. It
 // is a guard against mistakes, not against somebody who writes SQL to harm.
 // It returns the statement without what comes behind it: semicolons, comments
 // and space.
-func checkStatement(query string, may func(word string) bool) (string, error) {
-	s := scanner{text: query}
+func (syntax Syntax) checkStatement(query string, may func(word string) bool) (string, error) {
+	s := scanner{text: query, syntax: syntax}
 	word := s.firstWord()
 	switch {
 	case s.err != nil:
@@ -58,11 +69,12 @@ func checkStatement(query string, may func(word string) bool) (string, error) {
 }
 
 // scanner reads SQL just well enough to tell words, strings and comments
-// apart, as MySQL and SQLite both write them.
+// apart.
 type scanner struct {
-	text string
-	pos  int
-	err  error
+	syntax Syntax
+	text   string
+	pos    int
+	err    error
 }
 
 var (
@@ -111,6 +123,8 @@ func (s *scanner) end() (int, error) {
 			continue
 		case c == '\'' || c == '"' || c == '`':
 			s.skipQuoted(c)
+		case c == '[' && s.syntax == SQLite:
+			s.skipQuoted(']')
 		default:
 			s.pos++
 		}
@@ -131,7 +145,7 @@ func (s *scanner) skipBlank() bool {
 	case strings.IndexByte(" \t\r\n\f\v", rest[0]) >= 0:
 		s.pos++
 		return true
-	case rest[0] == '#', strings.HasPrefix(rest, "--") && (len(rest) == 2 || rest[2] <= ' '):
+	case rest[0] == '#' && s.syntax == MySQL, strings.HasPrefix(rest, "--") && (s.syntax == SQLite || len(rest) == 2 || rest[2] <= ' '):
 		end := strings.IndexByte(rest, '\n')
 		if end < 0 {
 			end = len(rest) - 1
@@ -159,7 +173,7 @@ func (s *scanner) skipBlank() bool {
 func (s *scanner) skipQuoted(quote byte) {
 	for i := s.pos + 1; i < len(s.text); i++ {
 		switch {
-		case s.text[i] == '\\' && quote != '`':
+		case s.text[i] == '\\' && quote != '`' && s.syntax == MySQL:
 			i++
 		case s.text[i] == quote:
 			s.pos = i + 1

@@ -59,7 +59,7 @@ func TestCheckStatement(t *testing.T) {
 		{"/*", "does not end"},
 		{"SELECT '\\", "does not end"},
 	} {
-		_, err := checkStatement(c.query, mayRun)
+		_, err := MySQL.checkStatement(c.query, mayRun)
 		if c.want == "" {
 			require.NoError(t, err, "%q", c.query)
 			continue
@@ -69,13 +69,32 @@ func TestCheckStatement(t *testing.T) {
 	}
 }
 
+func TestSQLiteWritesOtherwise(t *testing.T) {
+	for query, want := range map[string]string{
+		`SELECT 'C:\'`:                  "",
+		`SELECT '\'; COMMIT`:            "more than one statement",
+		`SELECT [a;b], "c;d"`:           "",
+		`SELECT [a]]; COMMIT`:           "more than one statement",
+		"SELECT 1 --; COMMIT":           "",
+		"SELECT 1 --; COMMIT\n; COMMIT": "more than one statement",
+		"SELECT [a":                     "does not end",
+	} {
+		_, err := SQLite.checkStatement(query, mayRun)
+		if want == "" {
+			require.NoError(t, err, "%q", query)
+			continue
+		}
+		require.ErrorContains(t, err, want, "%q", query)
+	}
+}
+
 func TestOnlyChangesCanBeQueued(t *testing.T) {
 	for _, q := range []string{"INSERT INTO a VALUES (1)", "UPDATE a SET b = 1", "DELETE FROM a", "REPLACE INTO a VALUES (1)"} {
-		_, err := checkStatement(q, mayQueue)
+		_, err := MySQL.checkStatement(q, mayQueue)
 		require.NoError(t, err, q)
 	}
 	for _, q := range []string{"SELECT 1", "WITH x AS (SELECT 1) SELECT 1", "SHOW TABLES"} {
-		_, err := checkStatement(q, mayQueue)
+		_, err := MySQL.checkStatement(q, mayQueue)
 		require.ErrorIs(t, err, errRefused, q)
 	}
 }
@@ -90,7 +109,7 @@ func TestStatementIsCutAtItsEnd(t *testing.T) {
 		"-- why\nSELECT 1":               "-- why\nSELECT 1",
 		"SELECT ';' /* a */ , 2 /* b */": "SELECT ';' /* a */ , 2",
 	} {
-		got, err := checkStatement(query, mayRun)
+		got, err := MySQL.checkStatement(query, mayRun)
 		require.NoError(t, err, "%q", query)
 		require.Equal(t, want, got)
 	}
@@ -103,18 +122,18 @@ func FuzzCheckStatement(f *testing.F) {
 		f.Add(q)
 	}
 	f.Fuzz(func(t *testing.T, q string) {
-		trimmed, err := checkStatement(q, mayRun)
+		trimmed, err := MySQL.checkStatement(q, mayRun)
 		if err != nil {
 			return
 		}
-		if _, err := checkStatement(trimmed, mayRun); err != nil {
+		if _, err := MySQL.checkStatement(trimmed, mayRun); err != nil {
 			t.Fatalf("%q was cut to %q: %v", q, trimmed, err)
 		}
-		if _, err := checkStatement(trimmed+"; COMMIT", mayRun); err == nil {
+		if _, err := MySQL.checkStatement(trimmed+"; COMMIT", mayRun); err == nil {
 			t.Fatalf("allowed: %q and a COMMIT behind it", trimmed)
 		}
 		// The line break ends a comment that q may end in.
-		if _, err := checkStatement(q+"\n; COMMIT", mayRun); err == nil {
+		if _, err := MySQL.checkStatement(q+"\n; COMMIT", mayRun); err == nil {
 			t.Fatalf("allowed: %q and a COMMIT behind it", q)
 		}
 		if strings.TrimSpace(q) == "" {

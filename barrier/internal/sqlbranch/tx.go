@@ -65,7 +65,7 @@ func (t *tx) Queue(s barrier.Stmt) {
 		t.queueErr = fmt.Errorf("%w: Otherwise may only read", errRefused)
 		return
 	}
-	query, err := checkStatement(s.Query, mayQueue)
+	query, err := t.guard.syntax.checkStatement(s.Query, mayQueue)
 	if err != nil {
 		t.queueErr = err
 		return
