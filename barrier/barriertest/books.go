@@ -28,8 +28,8 @@ type books struct {
 	funds    map[item]int64
 }
 
-func newBooks(db *sql.DB, prefix string) *books {
-	return &books{db: db, prefix: prefix, seq: new(atomic.Int64), funds: make(map[item]int64)}
+func newBooks(db *sql.DB, prefix string, seq *atomic.Int64) *books {
+	return &books{db: db, prefix: prefix, seq: seq, funds: make(map[item]int64)}
 }
 
 // next returns a number that was not used before.

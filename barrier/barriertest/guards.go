@@ -211,7 +211,7 @@ func guardOtherwiseReads(w *world) {
 					return err
 				}
 				if got != (row{available: 5}) {
-					return errors.New("Otherwise sees what should have been rolled back")
+					return errors.New("the Otherwise sees what should have been rolled back")
 				}
 				return tcc.Reject("NO", "", nil)
 			}

@@ -18,7 +18,7 @@ import (
 // barrier.Decide and the sums of the business. Deliveries made at once must
 // be explained by some order of them.
 func Property(t *testing.T, h Harness) {
-	w := open(t, h, queued)
+	w := ground(t, h).world(t, queued)
 	other := w.replica()
 	var run atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
@@ -45,8 +45,7 @@ type run struct {
 }
 
 func newRun(t *rapid.T, w *world, prefix string, stores []barrier.Store) *run {
-	r := &run{w: w, books: newBooks(w.db, prefix), stores: stores}
-	r.books.seq = w.seq
+	r := &run{w: w, books: newBooks(w.db, prefix, w.seq), stores: stores}
 	for i := range maxItems {
 		qty := rapid.Int64Range(0, 8).Draw(t, "available")
 		r.items = append(r.items, r.books.item(t, []kind{account, stock}[i%2], fmt.Sprint(i), qty))

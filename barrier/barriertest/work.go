@@ -42,7 +42,7 @@ func (b *branch) stmt(l line, p tcc.Phase) barrier.Stmt {
 				return err
 			}
 			if n != 0 {
-				return errors.New("Otherwise sees what should have been rolled back")
+				return errors.New("the Otherwise sees what should have been rolled back")
 			}
 			return l.why(ctx, tx)
 		}

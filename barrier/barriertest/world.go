@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 // than any lock wait of a store.
 const patience = 20 * time.Second
 
-// world is one case's database, with one process of a participant on it.
+// world is a database with one process of a participant on it, and what the
+// test knows of them.
 type world struct {
 	*books
 	Instance
@@ -33,17 +35,34 @@ type world struct {
 	instances []Instance
 }
 
-func open(t *testing.T, h Harness, f form) *world {
+// grounds are one case's database, on which it runs in several forms.
+type grounds struct {
+	dialect  Dialect
+	database Database
+	seq      atomic.Int64
+	worlds   int
+}
+
+func ground(t *testing.T, h Harness) *grounds {
 	t.Helper()
 	noLeaks(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	t.Cleanup(cancel)
-	d := h.Open(t)
+	g := &grounds{dialect: h.Dialect, database: h.Open(t)}
 	for _, query := range h.Dialect.schema() {
-		_, err := d.DB.ExecContext(ctx, query)
+		_, err := g.database.DB.ExecContext(t.Context(), query)
 		require.NoError(t, err, query)
 	}
-	w := &world{books: newBooks(d.DB, "g"), t: t, ctx: ctx, dialect: h.Dialect, database: d, form: f}
+	return g
+}
+
+// world opens a first store, and books that begin anew.
+func (g *grounds) world(t *testing.T, f form) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	g.worlds++
+	bk := newBooks(g.database.DB, fmt.Sprintf("g%d", g.worlds), &g.seq)
+	w := &world{books: bk, t: t, ctx: ctx, dialect: g.dialect, database: g.database, form: f}
+	w.outside("DELETE FROM memo")
 	w.Instance = w.replica()
 	return w
 }
