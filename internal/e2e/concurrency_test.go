@@ -20,7 +20,7 @@ import (
 // TestSoldOut has 32 clients buy one item for one account until nothing is left: of the item, or of the money.
 func TestSoldOut(t *testing.T) {
 	const clients = 32
-	pieces := int64(testserver.Volume(120, 3000))
+	pieces := int64(testserver.Volume(120, 1000))
 	onEachStore(t, func(t *testing.T, store dtmStore) {
 		s := newDirectShop(t, store.open(t))
 		for _, c := range []struct {
@@ -43,9 +43,8 @@ func TestSoldOut(t *testing.T) {
 				stop := watch(t, &buyer)
 				errs := make([]error, clients)
 				var all sync.WaitGroup
-				ctx := bounded(t)
 				for i := range clients {
-					all.Go(func() { errs[i] = buyer.buyAll(ctx, i) })
+					all.Go(func() { errs[i] = buyer.buyAll(t, i) })
 				}
 				all.Wait()
 				require.NoError(t, errors.Join(errs...))
@@ -63,7 +62,7 @@ func TestSoldOut(t *testing.T) {
 
 // buyAll orders one to three pieces at a time, and single ones at the end, until it is told that none is
 // left.
-func (c *customer) buyAll(ctx context.Context, client int) error {
+func (c *customer) buyAll(t testing.TB, client int) error {
 	random := rand.New(rand.NewPCG(1, uint64(client)))
 	single := false
 	for n := 0; ; n++ {
@@ -73,7 +72,7 @@ func (c *customer) buyAll(ctx context.Context, client int) error {
 		if !single {
 			one.quantity += random.Int64N(3)
 		}
-		a, err := one.final(ctx)
+		a, err := one.finalInTime(t)
 		switch {
 		case err != nil:
 			return err

@@ -52,9 +52,7 @@ func (w *crowd) shopping(ctx context.Context, t *testing.T, client int, random *
 		who := random.IntN(len(w.rich))
 		one := *w.rich[who]
 		one.requestID, one.quantity = fmt.Sprintf("request-%d-%d", client, n), 1+random.Int64N(3)
-		call, cancel := context.WithTimeout(t.Context(), bound)
-		a, err := one.final(call)
-		cancel()
+		a, err := one.finalInTime(t)
 		if err = errors.Join(err, a.err); err != nil {
 			return fmt.Errorf("request %s of %s: %w", one.requestID, one.account, err)
 		}

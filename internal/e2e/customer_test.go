@@ -186,6 +186,13 @@ func (c *customer) final(ctx context.Context) (answer, error) {
 	}
 }
 
+// finalInTime is final with a bound for this request alone.
+func (c *customer) finalInTime(t testing.TB) (answer, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	return c.final(ctx)
+}
+
 // requireFinal checks an answer after which nothing can change.
 func (c *customer) requireFinal(t testing.TB, a answer) {
 	t.Helper()
