@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -41,7 +42,11 @@ func createDatabase(t testing.TB, cfg *mysql.Config) *mysql.Config {
 	own := cfg.Clone()
 	own.DBName = databaseName(t)
 	exec(t, cfg, "CREATE DATABASE `"+own.DBName+"` CHARACTER SET utf8mb4")
-	t.Cleanup(func() { dropDatabase(t, cfg, own.DBName) })
+	t.Cleanup(func() {
+		if err := dropDatabase(cfg, own.DBName, 10*time.Second); err != nil {
+			t.Error(err)
+		}
+	})
 	return own
 }
 
@@ -61,45 +66,22 @@ func databaseName(t testing.TB) string {
 	return fmt.Sprintf("%.45s_%.10s", name, strings.ToLower(rand.Text()))
 }
 
-// dropDatabase fails the test when connections of the test still hold locks in it.
-func dropDatabase(t testing.TB, cfg *mysql.Config, name string) {
-	t.Helper()
+// dropDatabase fails when connections still hold locks in the database and keep them longer than bound,
+// in whole seconds.
+func dropDatabase(cfg *mysql.Config, name string, bound time.Duration) error {
 	err := withConn(cfg, func(ctx context.Context, conn *sql.Conn) error {
-		if _, err := conn.ExecContext(ctx, "SET lock_wait_timeout = 10"); err != nil {
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET lock_wait_timeout = %d", int(bound.Seconds()))); err != nil {
 			return err
 		}
-		_, err := conn.ExecContext(ctx, "DROP DATABASE IF EXISTS `"+name+"`")
-		return err
+		if _, err := conn.ExecContext(ctx, "DROP DATABASE IF EXISTS `"+name+"`"); err != nil {
+			return fmt.Errorf("%w; connections to it: %s", err, connections(ctx, conn, name))
+		}
+		return nil
 	})
 	if err != nil {
-		t.Errorf("dropping the test's database: %v; connections to it: %s", err, connections(cfg, name))
+		return fmt.Errorf("dropping the test's database at %s: %w", cfg.Addr, err)
 	}
-}
-
-// connections lists who uses a database, for messages.
-func connections(cfg *mysql.Config, name string) string {
-	var lines []string
-	err := withConn(cfg, func(ctx context.Context, conn *sql.Conn) error {
-		rows, err := conn.QueryContext(ctx, "SELECT id, command, time, COALESCE(state, ''), COALESCE(info, '') "+
-			"FROM information_schema.processlist WHERE db = ?", name)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id, seconds int64
-			var command, state, info string
-			if err := rows.Scan(&id, &command, &seconds, &state, &info); err != nil {
-				return err
-			}
-			lines = append(lines, fmt.Sprintf("%d %s %ds %q %q", id, command, seconds, state, info))
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		return err.Error()
-	}
-	return "[" + strings.Join(lines, "; ") + "]"
+	return nil
 }
 
 // exec runs one statement on a connection of its own.

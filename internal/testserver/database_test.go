@@ -23,6 +23,7 @@ var databases = map[string]func(testing.TB) *mysql.Config{
 
 func open(t testing.TB, cfg *mysql.Config) *sql.DB {
 	t.Helper()
+	cfg = cfg.Clone()
 	cfg.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(cfg)
 	require.NoError(t, err)
@@ -113,6 +114,27 @@ func TestLockWaitsSeesAStatementThatWaits(t *testing.T) {
 		require.NoError(t, tx.Commit())
 		require.NoError(t, <-done)
 		testserver.NoOpenTransactions(t, cfg)
+	})
+}
+
+// TestConnectionThatHoldsALockIsNamed leaves a connection in the database that is to be dropped.
+func TestConnectionThatHoldsALockIsNamed(t *testing.T) {
+	t.Parallel()
+	forEachDatabase(t, func(t *testing.T, database func(testing.TB) *mysql.Config) {
+		cfg := database(t)
+		tx, db := begin(t, open(t, cfg), "t"), open(t, cfg)
+		// A statement with bytes that are no UTF-8, which MySQL's own table of processes stumbles over.
+		odd := make(chan error, 1)
+		go func() {
+			_, err := db.ExecContext(context.WithoutCancel(t.Context()), "UPDATE t SET n = LENGTH(_binary '\xff') WHERE id = 1")
+			odd <- err
+		}()
+		testserver.LockWaits(t, cfg, 1)
+		failed := failure(t, func(t testing.TB) { testserver.DropDatabaseWithin(t, cfg, time.Second) })
+		require.Contains(t, failed, "Lock wait timeout exceeded")
+		require.Contains(t, failed, "thread ")
+		require.NoError(t, tx.Rollback())
+		require.NoError(t, <-odd)
 	})
 }
 

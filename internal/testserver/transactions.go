@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,13 +96,13 @@ func openTransactions(ctx context.Context, conn *sql.Conn, database string) ([]t
 	if err != nil {
 		return nil, err
 	}
-	threads, err := threadsIn(ctx, conn, database)
+	own, err := processes(ctx, conn, database)
 	if err != nil {
 		return nil, err
 	}
 	var open []transaction
 	for _, tx := range all {
-		if threads[tx.thread] {
+		if slices.ContainsFunc(own, func(p process) bool { return p.thread == tx.thread }) {
 			open = append(open, tx)
 		}
 	}
@@ -110,33 +111,3 @@ func openTransactions(ctx context.Context, conn *sql.Conn, database string) ([]t
 
 // threadsIn lists the connections to a database. It does not read information_schema.processlist, which on
 // MySQL fails while any connection runs a statement with bytes that are no UTF-8.
-func threadsIn(ctx context.Context, conn *sql.Conn, database string) (map[int64]bool, error) {
-	rows, err := conn.QueryContext(ctx, "SHOW PROCESSLIST")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	var (
-		id int64
-		db sql.NullString
-	)
-	// Id, User, Host, db, and more columns in MariaDB than in MySQL.
-	into := []any{&id, new(sql.RawBytes), new(sql.RawBytes), &db}
-	for range columns[len(into):] {
-		into = append(into, new(sql.RawBytes))
-	}
-	threads := make(map[int64]bool)
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
-		}
-		if db.String == database {
-			threads[id] = true
-		}
-	}
-	return threads, rows.Err()
-}
