@@ -128,7 +128,10 @@ func (w *world) eventually(what string, holds func() bool) {
 		if time.Now().After(deadline) {
 			require.FailNow(w.t, "waited too long", "for %s", what)
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-w.ctx.Done():
+		}
 	}
 }
 
