@@ -3,6 +3,7 @@ package freeport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -18,8 +19,11 @@ const (
 	tries = 200
 )
 
-// Loopback returns a TCP port on which nothing listens on 127.0.0.1. It is not reserved: whoever binds
-// it later than someone else gets an error and should ask for another one.
+var errClaimed = errors.New("it is somebody else's choice, too")
+
+// Loopback returns a TCP port on which nothing listens on 127.0.0.1, and which it has not given to
+// anybody else whose process still runs: between the choice of a port and the moment when a child listens
+// there, seconds pass. Programs that choose their ports otherwise can still take it.
 func Loopback() (int, error) {
 	var lc net.ListenConfig
 	var err error
@@ -27,9 +31,16 @@ func Loopback() (int, error) {
 		port := first + rand.IntN(last-first+1)
 		var l net.Listener
 		l, err = lc.Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
+		if err != nil {
+			continue
 		}
+		if err = l.Close(); err != nil {
+			return 0, fmt.Errorf("freeport: %w", err)
+		}
+		if claim(port) {
+			return port, nil
+		}
+		err = errClaimed
 	}
 	return 0, fmt.Errorf("freeport: no free loopback port between %d and %d in %d tries: %w", first, last, tries, err)
 }

@@ -77,7 +77,7 @@ func (g *guard) end() error {
 // flush has queued statements run before the next direct one. A failure is
 // what that statement returns.
 func (g *guard) flush(ctx context.Context) {
-	if g.begin("") != nil {
+	if g.begin() != nil {
 		return
 	}
 	if _, err := g.open(ctx); err != nil {
@@ -85,8 +85,9 @@ func (g *guard) flush(ctx context.Context) {
 	}
 }
 
-// begin is called before each statement.
-func (g *guard) begin(query string) error {
+// begin is called before each statement, with its text unless that was
+// prepared before.
+func (g *guard) begin(text ...string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -99,7 +100,7 @@ func (g *guard) begin(query string) error {
 	case len(g.rows) > 0:
 		return g.fail(errRowsOpen)
 	}
-	if query != "" {
+	for _, query := range text {
 		if _, err := g.syntax.checkStatement(query, g.may); err != nil {
 			return g.fail(err)
 		}
@@ -141,7 +142,7 @@ func hideBadConn(err error) error {
 
 // Connect implements driver.Connector.
 func (g *guard) Connect(ctx context.Context) (driver.Conn, error) {
-	if err := g.begin(""); err != nil {
+	if err := g.begin(); err != nil {
 		return nil, err
 	}
 	conn, err := g.open(ctx)
@@ -267,7 +268,7 @@ func (s *guardedStmt) Query([]driver.Value) (driver.Rows, error) { return nil, e
 
 // ExecContext implements driver.StmtExecContext.
 func (s *guardedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	if err := s.g.begin(""); err != nil {
+	if err := s.g.begin(); err != nil {
 		return nil, err
 	}
 	se, ok := s.stmt.(driver.StmtExecContext)
@@ -280,7 +281,7 @@ func (s *guardedStmt) ExecContext(ctx context.Context, args []driver.NamedValue)
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *guardedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	if err := s.g.begin(""); err != nil {
+	if err := s.g.begin(); err != nil {
 		return nil, err
 	}
 	sq, ok := s.stmt.(driver.StmtQueryContext)
