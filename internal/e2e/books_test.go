@@ -102,6 +102,7 @@ func (s *shop) balance(t testing.TB, accountID string, deposited int64, sku stri
 		Scan(&orders, &total))
 	require.Equal(t, deposited, available+frozen+spent, "what was deposited")
 	require.Zero(t, frozen)
+	require.False(t, available < 0 || spent < 0, "%d available, %d spent", available, spent)
 	require.Equal(t, total, spent, "the confirmed orders' total")
 
 	var there, reserved, sold, ordered int64
@@ -111,6 +112,7 @@ func (s *shop) balance(t testing.TB, accountID string, deposited int64, sku stri
 		Scan(&ordered))
 	require.Equal(t, put, there+reserved+sold, "what was put in")
 	require.Zero(t, reserved)
+	require.False(t, there < 0 || sold < 0, "%d available, %d sold", there, sold)
 	require.Equal(t, ordered, sold, "the pieces of confirmed orders")
 	return orders
 }

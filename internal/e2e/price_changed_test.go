@@ -15,24 +15,25 @@ import (
 func TestPriceChanged(t *testing.T) {
 	onBolt(t, func(t *testing.T, store dtmStore) {
 		s := newShop(t, store.open(t))
-		for times, end := range map[int]outcome{1: confirmed, 2: "PRICE_CHANGED"} {
+		for i, end := range []outcome{confirmed, "PRICE_CHANGED"} {
+			times := i + 1
 			t.Run(fmt.Sprintf("%d times", times), func(t *testing.T) {
 				buyer := s.customer(t, confirmed)
 				buyer.outcome = end
-				point := s.relays[stock].hold(before, method(stock, tcc.Try))
+				points := make([]*point, times)
+				for n := range points {
+					points[n] = s.relays[stock].hold(before, method(stock, tcc.Try))
+				}
 				call := buyer.place(t)
-				for range times {
-					point.wait(t)
+				for _, p := range points {
+					p.wait(t)
 					buyer.price++
 					_, err := s.stocks.PutItem(bounded(t), &stockpb.PutItemRequest{
 						RequestId: fmt.Sprintf("%s-at-%d", buyer.sku, buyer.price), Sku: buyer.sku, Price: money(buyer.price),
 					}, ready())
 					require.NoError(t, err)
-					next := s.relays[stock].hold(before, method(stock, tcc.Try))
-					point.release()
-					point = next
+					p.release()
 				}
-				point.release()
 				call.wait(t)
 				buyer.again(t)
 				s.settled(t)
