@@ -182,7 +182,7 @@ func (c *call) wait(t tb) answer {
 	select {
 	case <-c.done:
 		return c.a
-	case <-time.After(patience):
+	case <-time.After(2 * deliveryBound):
 		require.FailNow(t, "a delivery was not answered")
 		return answer{}
 	}

@@ -90,6 +90,8 @@ func (b *branch) deliver(ctx context.Context, s barrier.Store, p tcc.Phase) answ
 
 // deliverWork sends one phase with a work function of the case's.
 func (b *branch) deliverWork(ctx context.Context, s barrier.Store, p tcc.Phase, work barrier.Work) answer {
+	ctx, cancel := context.WithTimeout(ctx, deliveryBound)
+	defer cancel()
 	c := barrier.Call{Branch: b.identity(p)}
 	if p == tcc.Try {
 		c.Request = b.request
