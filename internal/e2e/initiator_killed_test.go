@@ -1,8 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,14 +73,7 @@ func TestInitiatorKilled(t *testing.T) {
 		for _, i := range store.share(len(cases)) {
 			mine = append(mine, cases[i])
 		}
-		// All that are killed at once must be stopped before the first has no time left.
-		const most = 12
-		for some := range slices.Chunk(mine, most) {
-			t.Run(fmt.Sprintf("%d at once", len(some)), func(t *testing.T) {
-				t.Parallel()
-				killInitiator(t, newShop(t, store.open(t)), some)
-			})
-		}
+		killInitiator(t, newShop(t, store.open(t)), mine)
 	})
 }
 
@@ -95,9 +86,7 @@ func killInitiator(t *testing.T, s *shop, cases []initiatorKilled) {
 	for _, o := range all {
 		o.customer = s.customer(t, o.ends)
 	}
-	for both := range slices.Chunk(all, 2) {
-		stopAtOnce(t, s, both)
-	}
+	stopAll(t, s, all)
 	s.services[order].kill(t)
 	for _, o := range all {
 		o.meet(arrives)
@@ -136,23 +125,25 @@ type stoppedOrder struct {
 	unlock    func()
 }
 
-// stopAtOnce places orders of one case and returns when all of them are stopped.
-func stopAtOnce(t *testing.T, s *shop, orders []*stoppedOrder) {
+// stopAll places all orders at once, for none has more than 10 s, and returns when each of them is stopped.
+func stopAll(t *testing.T, s *shop, orders []*stoppedOrder) {
 	t.Helper()
 	for _, o := range orders {
-		o.point = s.relays[o.behind].hold(o.when, o.method)
+		o.unlock = func() {}
+		o.point = s.relays[o.behind].holdFor(o.account, o.when, o.method)
 		o.call = o.place(t)
+	}
+	waiting := 0
+	for _, o := range orders {
 		o.point.wait(t)
 		o.firstGID = o.gid(t)
-		o.unlock = func() {}
 		if o.when == during {
 			o.unlock = s.dbs[order].lock(t, "SELECT 1 FROM order_request WHERE account_id = ? AND request_id = ?", o.account, o.requestID)
 			o.point.release()
+			waiting++
 		}
 	}
-	if orders[0].when == during {
-		testserver.LockWaits(t, s.dbs[order].cfg, len(orders))
-	}
+	testserver.LockWaits(t, s.dbs[order].cfg, waiting)
 	for _, o := range orders {
 		o.prove(t, s)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,9 @@ import (
 type relay struct {
 	addr string
 	next *grpc.ClientConn
+
+	// accountOf finds the account whose order a call is for, "" if there is none.
+	accountOf func(c passing) string
 
 	mu      sync.Mutex
 	points  []*point
@@ -88,10 +92,13 @@ func (m moment) stop() moment {
 // hold stops the first call of a method from now on, at the moment given, until the point's release or cut.
 // A method is named without its service; "RegisterBranch/ConfirmDebit" is a RegisterBranch whose message
 // contains ConfirmDebit.
-func (r *relay) hold(when moment, method string) *point {
+func (r *relay) hold(when moment, method string) *point { return r.holdFor("", when, method) }
+
+// holdFor is hold for calls that are for an order of an account.
+func (r *relay) holdFor(account string, when moment, method string) *point {
 	name, text, _ := strings.Cut(method, "/")
 	p := &point{
-		what: when.String() + " " + method, when: when, method: name, text: []byte(text),
+		what: when.String() + " " + method, account: account, when: when, method: name, text: []byte(text),
 		reached: make(chan struct{}), answered: make(chan error, 1), verdict: make(chan struct{}),
 	}
 	r.mu.Lock()
@@ -161,10 +168,19 @@ func (r *relay) stop(when moment, c passing) *point {
 
 // take returns the point for a call, nil if there is none, and no other call gets it.
 func (r *relay) take(when moment, c passing) *point {
+	matches := func(p *point) bool {
+		return !p.taken && p.when.stop() == when && p.method == c.method && bytes.Contains(c.request, p.text)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, p := range r.points {
-		if !p.taken && p.when.stop() == when && p.method == c.method && bytes.Contains(c.request, p.text) {
+	account, known := "", false
+	for _, p := range slices.Clone(r.points) {
+		if p.account != "" && !known && matches(p) {
+			r.mu.Unlock()
+			account, known = r.accountOf(c), true
+			r.mu.Lock()
+		}
+		if matches(p) && (p.account == "" || p.account == account) {
 			p.taken = true
 			return p
 		}
@@ -197,6 +213,7 @@ func (r *relay) cutAll() {
 // point is a call that is stopped.
 type point struct {
 	what     string
+	account  string // "" means any
 	when     moment
 	method   string
 	text     []byte

@@ -70,7 +70,7 @@ func (s *service) launch(t testing.TB) {
 	log, err := os.OpenFile(s.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
 	s.process, err = childproc.Start(childproc.Config{
-		Path: tcckit, Output: log,
+		Path: tcckit, Output: log, StopTimeout: bound, // longer than it drains
 		Args: append([]string{
 			"serve", s.name, "--migrate", "--log-format=json",
 			"--listen=" + s.public, "--listen-internal=" + s.internal, "--admin=" + s.admin,

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
@@ -128,6 +130,9 @@ func (s *shop) lay(t *testing.T, direct bool) {
 			s.wires[name] = testserver.NewProxy(t, s.dbs[name].cfg.Addr)
 		}
 		s.relays[dtm] = newRelay(t, s.dtm.GRPCAddr())
+		for _, r := range s.relays {
+			r.accountOf = func(c passing) string { return s.accountOf(t.Context(), c) }
+		}
 		s.front = newRelay(t, public)
 		public = s.front.addr
 	}
@@ -141,6 +146,24 @@ func (s *shop) lay(t *testing.T, direct bool) {
 	s.orders = orderpb.NewOrderServiceClient(dial(t, public))
 	s.accounts = accountpb.NewAccountServiceClient(dial(t, s.services[account].internal))
 	s.stocks = stockpb.NewStockServiceClient(dial(t, s.services[stock].internal))
+}
+
+// accountOf finds the account whose order a call is for by its gid, which the order service stores before it
+// uses it. DTM gets the gid in the first field of all its messages.
+func (s *shop) accountOf(ctx context.Context, c passing) string {
+	gid := c.gid
+	if gid == "" {
+		var first wrapperspb.StringValue
+		if err := proto.Unmarshal(c.request, &first); err != nil {
+			return ""
+		}
+		gid = first.GetValue()
+	}
+	var account string
+	if err := s.dbs[order].db.QueryRowContext(ctx, "SELECT account_id FROM order_request WHERE gid = ?", gid).Scan(&account); err != nil {
+		return "" // then it is none of the test's
+	}
+	return account
 }
 
 // arguments is the command line of a service.
