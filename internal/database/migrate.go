@@ -85,6 +85,9 @@ func migrate(ctx context.Context, src source, cfg MigrateConfig) (MigrateResult,
 	if err != nil {
 		return MigrateResult{}, err
 	}
+	if err := ensureVersions(ctx, src, db); err != nil {
+		return MigrateResult{}, err
+	}
 	applied, err := p.Up(ctx)
 	var partial *goose.PartialError
 	if errors.As(err, &partial) {
@@ -199,20 +202,55 @@ func checkMigrations(ctx context.Context, src source, fsys fs.FS) error {
 	return nil
 }
 
-// appliedVersions reads goose's table, which it does not create.
-func appliedVersions(ctx context.Context, d Dialect, db *sql.DB) ([]int64, error) {
-	exists := "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?"
+// ensureVersions makes goose's table with its row for version 0 before goose
+// does: goose first looks at it without the lock, and takes the table without
+// that row, which on MySQL is what another process sees in between and what
+// one that is killed in between leaves, for broken.
+func ensureVersions(ctx context.Context, src source, db *sql.DB) (err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	l := src.locker()
+	if err := l.SessionLock(ctx, conn); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.SessionUnlock(context.WithoutCancel(ctx), conn)) }()
+	store, exists, err := versionStore(ctx, src.dialect, conn)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		if err := store.CreateVersionTable(ctx, conn); err != nil {
+			return fmt.Errorf("create the table of versions: %w", err)
+		}
+	}
+	if _, err = store.GetLatestVersion(ctx, conn); errors.Is(err, goosedb.ErrVersionNotFound) {
+		err = store.Insert(ctx, conn, goosedb.InsertRequest{Version: 0})
+	}
+	return err
+}
+
+// versionStore returns goose's view of its table, and whether that exists.
+func versionStore(ctx context.Context, d Dialect, db goosedb.DBTxConn) (store goosedb.Store, exists bool, err error) {
+	query := "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?"
 	dialect := goose.DialectMySQL
 	if d == SQLite {
-		exists = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+		query = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
 		dialect = goose.DialectSQLite3
 	}
-	var n int
-	if err := db.QueryRowContext(ctx, exists, goose.DefaultTablename).Scan(&n); err != nil || n == 0 {
-		return nil, err
+	if store, err = goosedb.NewStore(dialect, goose.DefaultTablename); err != nil {
+		return nil, false, err
 	}
-	store, err := goosedb.NewStore(dialect, goose.DefaultTablename)
-	if err != nil {
+	err = db.QueryRowContext(ctx, query, goose.DefaultTablename).Scan(&exists)
+	return store, exists, err
+}
+
+// appliedVersions reads goose's table, which it does not create.
+func appliedVersions(ctx context.Context, d Dialect, db *sql.DB) ([]int64, error) {
+	store, exists, err := versionStore(ctx, d, db)
+	if err != nil || !exists {
 		return nil, err
 	}
 	rows, err := store.ListMigrations(ctx, db)

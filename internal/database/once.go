@@ -37,14 +37,17 @@ func Fingerprint(fields ...string) []byte {
 //	request_id (primary key), body_hash, response, created_at (Unix milliseconds)
 //
 // Another body under the id is [ErrReused]. If work fails, nothing is
-// remembered and nothing written. Errors are otherwise those of [DB.Transact].
+// remembered and nothing written; where it failed by a duplicate key, it is run
+// again, a few times. Errors are otherwise those of [DB.Transact].
 func Once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body []byte, work func(ctx context.Context, tx *sql.Tx) (Resp, error)) (Resp, error) {
-	resp, err := once(ctx, d, requestID, body, work)
-	if IsDuplicate(err) {
-		// The same request was handled between the look and the insert.
-		resp, err = once(ctx, d, requestID, body, work)
+	for attempt := 1; ; attempt++ {
+		resp, err := once(ctx, d, requestID, body, work)
+		// Another call inserted a row between our look and our insert: of the
+		// request itself, or of what work looked for. The next look sees it.
+		if !IsDuplicate(err) || attempt == attempts {
+			return resp, err
+		}
 	}
-	return resp, err
 }
 
 func once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body []byte, work func(ctx context.Context, tx *sql.Tx) (Resp, error)) (resp Resp, err error) {

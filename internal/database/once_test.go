@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,6 +62,31 @@ func TestOnce(t *testing.T) {
 			require.Equal(t, int64(3), n)
 		}
 		require.Equal(t, 3, get(t, db, "a"))
+	})
+}
+
+// Others may insert first more than once: the row that work looked for, then
+// the request itself.
+func TestOnceAfterDuplicates(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, migrations(), func(t *testing.T, db *database.DB) {
+		put(t, db, "a", 0)
+		runs, others := 0, 3
+		call := func(id string) error {
+			_, err := database.Once(t.Context(), db, id, database.Fingerprint("body"), func(ctx context.Context, tx *sql.Tx) (*wrapperspb.Int64Value, error) {
+				if runs++; runs > others {
+					return wrapperspb.Int64(7), nil
+				}
+				_, err := tx.ExecContext(ctx, "INSERT INTO thing (id, n) VALUES ('a', 1)")
+				return nil, err
+			})
+			return err
+		}
+		require.NoError(t, call("r1"))
+		require.Equal(t, others+1, runs)
+
+		others = math.MaxInt
+		require.True(t, database.IsDuplicate(call("r2")), "it does not try for ever")
 	})
 }
 
