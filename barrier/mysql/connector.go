@@ -48,6 +48,12 @@ func newConnector(cfg *mysqldriver.Config, opts Options) (*connector, error) {
 	return &connector{Connector: inner, session: sessionSettings(opts)}, nil
 }
 
+// withLockWait is the same with another lock wait timeout.
+func (c *connector) withLockWait(opts Options, d time.Duration) *connector {
+	opts.LockWaitTimeout = d
+	return &connector{Connector: c.Connector, session: sessionSettings(opts)}
+}
+
 // driverLogger takes what the driver would print to the standard error.
 type driverLogger struct{ to *slog.Logger }
 

@@ -2,13 +2,7 @@ package mysql
 
 import (
 	"context"
-	"database/sql/driver"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"strings"
-
-	mysqldriver "github.com/go-sql-driver/mysql"
 
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
@@ -24,7 +18,8 @@ import (
 // Messages travel in hexadecimal digits: while a statement with bytes that are
 // no UTF-8 runs, MySQL's information_schema.processlist fails for everybody.
 const (
-	insertTried = "INSERT INTO sub_transaction_barrier (gid, branch_id, state, updated_at, method, request, response) VALUES (?, ?, 1, UTC_TIMESTAMP(3), ?, UNHEX(?), UNHEX(?))"
+	insertTried = "INSERT INTO sub_transaction_barrier (gid, branch_id, state, updated_at, method, request, response) VALUES " + triedRow
+	triedRow    = "(?, ?, 1, UTC_TIMESTAMP(3), ?, UNHEX(?), UNHEX(?))"
 
 	updateConfirmed = "UPDATE sub_transaction_barrier SET state = 2, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL WHERE gid = ? AND branch_id = ? AND state = 1"
 
@@ -33,24 +28,15 @@ const (
 		" method = IF(state = 1, NULL, method), request = IF(state = 1, NULL, request), response = IF(state = 1, NULL, response)," +
 		" state = IF(state = 1, 3, state)"
 
+	// The multi-row ones end with a list of keys. On a small table the
+	// optimizer would rather scan, and wait for rows that are none of theirs.
+	updateAllConfirmed = "UPDATE sub_transaction_barrier FORCE INDEX (PRIMARY) SET state = 2, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL WHERE state = 1 AND (gid, branch_id) IN "
+	updateAllCancelled = "UPDATE sub_transaction_barrier FORCE INDEX (PRIMARY) SET state = 3, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL, response = NULL WHERE state = 1 AND (gid, branch_id) IN "
+	selectStates       = "SELECT gid, branch_id, state FROM sub_transaction_barrier WHERE (gid, branch_id) IN "
+
 	updateRejected = "UPDATE sub_transaction_barrier SET state = 5, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL, response = NULL, reason = ? WHERE gid = ? AND branch_id = ?"
 
 	updateResponse = "UPDATE sub_transaction_barrier SET response = UNHEX(?) WHERE gid = ? AND branch_id = ?"
-)
-
-// step is one statement of a round trip.
-type step struct {
-	query string
-	args  []any
-}
-
-// The steps without arguments.
-const (
-	start     = "START TRANSACTION"
-	savepoint = "SAVEPOINT tcc"
-	undo      = "ROLLBACK TO SAVEPOINT tcc"
-	commit    = "COMMIT"
-	rollback  = "ROLLBACK"
 )
 
 // session is one delivery's transaction.
@@ -95,6 +81,7 @@ func (s *session) Enter(ctx context.Context, response []byte, stmts []barrier.St
 		steps = appendStmts(steps, stmts)
 	}
 	counts, err := s.trip(ctx, steps)
+	s.store.waited(sqlbranch.Share{Call: s.call, Stmts: stmts}, err)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -217,75 +204,7 @@ func (s *session) Close() {
 	s.lease = nil
 }
 
-// trip runs steps in as few round trips as the connection allows and returns
-// the rows that each affected. After an error, steps before the failing one
-// have run.
+// trip runs steps in as few round trips as the connection allows.
 func (s *session) trip(ctx context.Context, steps []step) ([]int64, error) {
-	if len(steps) == 1 || !s.store.facts.multi {
-		return s.oneByOne(ctx, steps)
-	}
-	var text strings.Builder
-	var args []any
-	for i, st := range steps {
-		if i > 0 {
-			text.WriteString("; ")
-		}
-		text.WriteString(st.query)
-		args = append(args, st.args...)
-	}
-	res, err := s.lease.Exec(ctx, text.String(), args...)
-	if err != nil {
-		return nil, s.failed(err)
-	}
-	all, ok := res.(mysqldriver.Result)
-	if !ok {
-		return nil, fmt.Errorf("barrier/mysql: the driver's result is a %T", res)
-	}
-	counts := all.AllRowsAffected()
-	if len(counts) != len(steps) {
-		return nil, fmt.Errorf("barrier/mysql: %d statements gave %d results", len(steps), len(counts))
-	}
-	return counts, nil
-}
-
-func (s *session) oneByOne(ctx context.Context, steps []step) ([]int64, error) {
-	counts := make([]int64, len(steps))
-	for i, st := range steps {
-		res, err := s.lease.Exec(ctx, st.query, st.args...)
-		if err != nil {
-			return nil, s.failed(err)
-		}
-		if counts[i], err = res.RowsAffected(); err != nil {
-			return nil, err
-		}
-	}
-	return counts, nil
-}
-
-// failed keeps a connection from going back to the pool on which its server
-// takes no writes any more: the next one may lead to its successor.
-func (s *session) failed(err error) error {
-	if classify(err) == sqlbranch.Away {
-		s.lease.Spoil()
-	}
-	if errors.Is(err, driver.ErrSkip) {
-		return errors.New("barrier/mysql: the arguments do not fit the server's max_allowed_packet")
-	}
-	return err
-}
-
-func appendStmts(steps []step, stmts []barrier.Stmt) []step {
-	for _, st := range stmts {
-		steps = append(steps, step{st.Query, st.Args})
-	}
-	return steps
-}
-
-// digits returns b as UNHEX takes it: nothing is stored rather than an empty
-// string.
-func digits(b []byte) any {
-	if len(b) == 0 {
-		return nil
-	}
-	return hex.EncodeToString(b)
+	return trip(ctx, s.lease, s.store.facts.multi, steps)
 }

@@ -77,6 +77,9 @@ func TestQueuedBranchTakesTwoRoundTrips(t *testing.T) {
 		s, err := mysql.Open(t.Context(), cfg, mysql.Options{MaxConns: 1})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Close()) }()
+		// The first has its batch's connection made.
+		_, err = s.Do(t.Context(), call("g0", tcc.Try), move("available", "frozen", 10))
+		require.NoError(t, err)
 		for i, d := range []struct {
 			name string
 			call barrier.Call

@@ -127,7 +127,7 @@ func (s *Store) Close() error {
 
 // Do implements barrier.Store.
 func (s *Store) Do(ctx context.Context, call barrier.Call, work barrier.Work) (barrier.Result, error) {
-	return sqlbranch.Run(ctx, s, call, work)
+	return sqlbranch.Run(ctx, s, nil, call, work)
 }
 
 // Look implements sqlbranch.Backend.

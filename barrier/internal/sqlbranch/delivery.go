@@ -50,7 +50,9 @@ func (e *UnknownError) Unwrap() error { return e.Cause }
 type delivery struct {
 	call    barrier.Call
 	session Session
-	tx      *tx
+	// group is nil for a delivery that must run in a transaction of its own.
+	group Group
+	tx    *tx
 	// entry is zero until the transaction has begun.
 	entry Entry
 	// failed is the first queued statement whose guard failed.
@@ -64,11 +66,11 @@ var (
 	errGuard   = errors.New("barrier: a queued statement did not affect the rows that it must")
 )
 
-// Deliver runs call once in s, and closes s. Its errors are those of
-// barrier.Store's Do, a *LookError, and the database's own, which the store
-// classifies.
-func Deliver(ctx context.Context, s Session, call barrier.Call, work barrier.Work) (barrier.Result, error) {
-	d := &delivery{call: call, session: s}
+// Deliver runs call once in s, and closes s; or, if g is not nil and work only
+// queues, in g. Its errors are those of barrier.Store's Do, a *LookError, and
+// the database's own, which the store classifies.
+func Deliver(ctx context.Context, s Session, g Group, call barrier.Call, work barrier.Work) (barrier.Result, error) {
+	d := &delivery{call: call, session: s, group: g}
 	d.tx = &tx{guard: &guard{open: d.open, syntax: s.Syntax(), may: mayRun}}
 	res, err := d.run(ctx, work)
 	if err == nil && res.Outcome == tcc.Done {
@@ -192,6 +194,11 @@ func (d *delivery) settle(ctx context.Context, response []byte, workErr error) (
 		stmts := d.tx.take()
 		if workErr != nil {
 			stmts, response = nil, nil
+		} else if d.group != nil {
+			res, ended, err := d.join(ctx, response, stmts)
+			if ended {
+				return res, err
+			}
 		}
 		if err := d.enter(ctx, response, stmts); err != nil {
 			return barrier.Result{}, &LookError{Cause: err}
@@ -221,6 +228,29 @@ func (d *delivery) settle(ctx context.Context, response []byte, workErr error) (
 		return barrier.Result{}, &UnknownError{err}
 	}
 	return barrier.Result{Response: response, Outcome: tcc.Done}, nil
+}
+
+// join runs the branch together with others. If ended is false nothing has
+// happened, and it must run alone.
+func (d *delivery) join(ctx context.Context, response []byte, stmts []barrier.Stmt) (res barrier.Result, ended bool, err error) {
+	v, err := d.group.Join(ctx, Share{Call: d.call, Response: response, Stmts: stmts, After: d.tx.after})
+	if err != nil {
+		return barrier.Result{}, true, err
+	}
+	switch v.Fate {
+	case Committed:
+		return barrier.Result{Response: response, Outcome: tcc.Done}, true, nil
+	case Refused:
+		return barrier.Result{}, true, v.Rejection
+	case Settled:
+		action, _ := barrier.Decide(v.State, d.call.Branch.Phase)
+		res, err = answer(d.call.Branch, Row{State: v.State}, action)
+		return res, true, err
+	case Taken:
+		return barrier.Result{}, true, &LookError{}
+	default:
+		return barrier.Result{}, false, nil
+	}
 }
 
 // afterFailure decides on a branch of which a direct statement failed. Work
@@ -266,11 +296,8 @@ func (d *delivery) otherwise(ctx context.Context) error {
 	if d.call.Branch.Phase != tcc.Try {
 		return fmt.Errorf("barrier: in %s %q affected fewer rows than the %d that it must: what the try set aside is gone", d.call.Branch.Phase, s.Query, s.Rows)
 	}
-	if s.Otherwise == nil {
-		return fmt.Errorf("barrier: %q affected fewer rows than the %d that it must, and has no Otherwise to say why", s.Query, s.Rows)
-	}
 	undone := false
-	why := &tx{readOnly: true, guard: &guard{syntax: d.session.Syntax(), may: mayRead, open: func(ctx context.Context) (driver.Conn, error) {
+	err := Why(ctx, d.session.Syntax(), s, func(ctx context.Context) (driver.Conn, error) {
 		if !undone {
 			if err := d.session.Undo(ctx); err != nil {
 				return nil, err
@@ -278,23 +305,6 @@ func (d *delivery) otherwise(ctx context.Context) error {
 			undone = true
 		}
 		return d.session.Lease().Conn, nil
-	}}}
-	ended := false
-	defer func() {
-		if !ended {
-			_ = why.guard.end()
-		}
-	}()
-	err := s.Otherwise(ctx, why)
-	ended = true
-	failure := why.guard.end()
-	switch {
-	case failure != nil:
-		return failure
-	case why.queueErr != nil:
-		return why.queueErr
-	case err == nil:
-		return fmt.Errorf("barrier: Otherwise of %q gave no reason", s.Query)
-	}
+	})
 	return d.refuse(ctx, err)
 }

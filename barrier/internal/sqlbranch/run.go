@@ -74,12 +74,19 @@ type Row struct {
 	Reason   []byte
 }
 
-// Run is barrier.Store's Do.
-func Run(ctx context.Context, b Backend, call barrier.Call, work barrier.Work) (barrier.Result, error) {
+// Run is barrier.Store's Do. g may be nil: then every branch is a transaction
+// of its own.
+func Run(ctx context.Context, b Backend, g Group, call barrier.Call, work barrier.Work) (barrier.Result, error) {
 	if n := len(call.Request); n > barrier.MaxRequestLen {
 		return barrier.Result{}, tcc.Invalidf("the request has %d bytes, at most %d can be kept with the branch", n, barrier.MaxRequestLen)
 	}
-	r := &runner{backend: b, call: call, work: work, pause: newPause()}
+	r := &runner{backend: b, call: call, work: work}
+	if g != nil {
+		if g.Arrive(call.Branch) {
+			r.group = g
+		}
+		defer g.Leave(call.Branch)
+	}
 	for {
 		res, again, err := r.try(ctx)
 		if !again {
@@ -102,6 +109,7 @@ func newPause() *backoff.ExponentialBackOff {
 
 type runner struct {
 	backend  Backend
+	group    Group // nil unless the branch may run with others
 	call     barrier.Call
 	work     barrier.Work
 	pause    *backoff.ExponentialBackOff
@@ -116,7 +124,7 @@ const maxLooks = 20
 
 // try runs the delivery once and says whether to run it again.
 func (r *runner) try(ctx context.Context) (res barrier.Result, again bool, err error) {
-	res, err = Deliver(ctx, r.backend.Session(r.call, r.stepwise), r.call, r.work)
+	res, err = Deliver(ctx, r.backend.Session(r.call, r.stepwise), r.group, r.call, r.work)
 	if err == nil {
 		return res, false, nil
 	}
@@ -231,6 +239,9 @@ func contextError(ctx context.Context, err error) error {
 }
 
 func (r *runner) wait(ctx context.Context) error {
+	if r.pause == nil {
+		r.pause = newPause()
+	}
 	t := time.NewTimer(r.pause.NextBackOff())
 	defer t.Stop()
 	select {

@@ -1,0 +1,115 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
+)
+
+// step is one statement of a round trip.
+type step struct {
+	query string
+	args  []any
+}
+
+// The steps without arguments.
+const (
+	start     = "START TRANSACTION"
+	savepoint = "SAVEPOINT tcc"
+	undo      = "ROLLBACK TO SAVEPOINT tcc"
+	commit    = "COMMIT"
+	rollback  = "ROLLBACK"
+)
+
+func appendStmts(steps []step, stmts []barrier.Stmt) []step {
+	for _, st := range stmts {
+		steps = append(steps, step{st.Query, st.Args})
+	}
+	return steps
+}
+
+// digits returns b as UNHEX takes it: nothing is stored rather than an empty
+// string.
+func digits(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return hex.EncodeToString(b)
+}
+
+// trip runs steps, in one round trip if multi says that the connection can,
+// and returns the rows that each affected. After an error, steps before the
+// failing one have run.
+func trip(ctx context.Context, l *sqlbranch.Lease, multi bool, steps []step) ([]int64, error) {
+	counts, err := exec(ctx, l, multi && len(steps) > 1, steps)
+	if classify(err) == sqlbranch.Away {
+		// The server takes no writes any more; the next connection may lead
+		// to its successor.
+		l.Spoil()
+	}
+	if errors.Is(err, driver.ErrSkip) {
+		return nil, errors.New("barrier/mysql: the arguments do not fit the server's max_allowed_packet")
+	}
+	return counts, err
+}
+
+func exec(ctx context.Context, l *sqlbranch.Lease, together bool, steps []step) ([]int64, error) {
+	if !together {
+		return oneByOne(ctx, l, steps)
+	}
+	text, args := join(steps)
+	res, err := l.Exec(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	all, ok := res.(mysqldriver.Result)
+	if !ok {
+		return nil, fmt.Errorf("barrier/mysql: the driver's result is a %T", res)
+	}
+	counts := all.AllRowsAffected()
+	if len(counts) != len(steps) {
+		return nil, fmt.Errorf("barrier/mysql: %d statements gave %d results", len(steps), len(counts))
+	}
+	return counts, nil
+}
+
+func join(steps []step) (string, []any) {
+	chars, n := 0, 0
+	for i := range steps {
+		chars += len(steps[i].query) + len("; ")
+		n += len(steps[i].args)
+	}
+	var text strings.Builder
+	text.Grow(chars)
+	args := make([]any, 0, n)
+	for i := range steps {
+		if i > 0 {
+			text.WriteString("; ")
+		}
+		text.WriteString(steps[i].query)
+		args = append(args, steps[i].args...)
+	}
+	return text.String(), args
+}
+
+func oneByOne(ctx context.Context, l *sqlbranch.Lease, steps []step) ([]int64, error) {
+	counts := make([]int64, len(steps))
+	for i, st := range steps {
+		res, err := l.Exec(ctx, st.query, st.args...)
+		if err != nil {
+			return nil, err
+		}
+		if counts[i], err = res.RowsAffected(); err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
