@@ -2,6 +2,7 @@ package barriertest
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -28,6 +29,7 @@ func crowdGuards() []testCase {
 		testCase{name: "OtherwiseThatFails", run: crowdOtherwiseFails},
 		testCase{name: "OtherwiseThatHangs", needs: rowLocks, run: crowdOtherwiseHangs},
 		testCase{name: "WorkThatFails", run: crowdWorkFails},
+		testCase{name: "ArgumentThatFails", run: crowdArgumentFails},
 	)
 }
 
@@ -228,39 +230,62 @@ func crowdOtherwiseFails(w *world) {
 }
 
 // crowdOtherwiseHangs: while the Otherwise of one branch hangs, the others are
-// answered, and it gets its own answer when it goes on.
+// answered, and it gets its own answer when it goes on. It may heed its context
+// or not, and hang in its own code or in the database.
 func crowdOtherwiseHangs(w *world) {
 	for _, f := range queueingForms {
-		inside, leave := make(chan struct{}, crowdSize), make(chan struct{})
-		b, work := w.failing(f, func(ctx context.Context, tx barrier.Tx) error {
-			inside <- struct{}{}
-			select {
-			case <-leave:
-			case <-ctx.Done():
-				return ctx.Err()
+		for _, heeds := range []bool{true, false} {
+			for _, reads := range []bool{false, true} {
+				w.t.Logf("%s, heeds its context: %t, hangs while it reads: %t", f, heeds, reads)
+				otherwiseHangs(w, f, heeds, reads)
 			}
-			var available int64
-			if err := tx.QueryRowContext(ctx, "SELECT available FROM account WHERE id LIKE ?", w.prefix+"f%").Scan(&available); err != nil {
+		}
+	}
+}
+
+func otherwiseHangs(w *world, f form, heeds, reads bool) {
+	inside, leave := make(chan struct{}, crowdSize), make(chan struct{})
+	b, work := w.failing(f, func(ctx context.Context, tx barrier.Tx) error {
+		inside <- struct{}{}
+		var hears <-chan struct{}
+		if heeds {
+			hears = ctx.Done()
+		} else {
+			ctx = context.WithoutCancel(ctx)
+		}
+		var left int64
+		for reads {
+			if err := tx.QueryRowContext(ctx, "SELECT available + SLEEP(0.01) FROM account WHERE id LIKE ?", w.prefix+"f%").Scan(&left); err != nil {
 				return err
 			}
-			return tcc.Reject("SLOW", "", nil)
-		})
-		c := w.gather(w.among(member{b: b, p: tcc.Try, work: work, want: rejected}))
-		c.release()
-		w.await("the Otherwise", inside)
-		w.eventually("the others to be answered while an Otherwise hangs", func() bool {
-			left := 0
-			for _, call := range c.calls {
-				if !call.returned() {
-					left++
-				}
+			select {
+			case <-leave:
+				reads = false
+			default:
 			}
-			return left <= 1
-		})
-		close(leave)
-		c.answers()
-		w.wantState(barrier.Rejected, b)
-	}
+		}
+		select {
+		case <-leave:
+		case <-hears:
+			return ctx.Err()
+		}
+		return tcc.Reject("SLOW", "", nil)
+	})
+	c := w.gather(w.among(member{b: b, p: tcc.Try, work: work, want: rejected}))
+	c.release()
+	w.await("the Otherwise", inside)
+	w.eventually("the others to be answered while an Otherwise hangs", func() bool {
+		left := 0
+		for _, call := range c.calls {
+			if !call.returned() {
+				left++
+			}
+		}
+		return left <= 1
+	})
+	close(leave)
+	c.answers()
+	w.wantState(barrier.Rejected, b)
 }
 
 // crowdWorkFails: the work functions of some fail, reject or panic before they
@@ -312,3 +337,28 @@ func crowdWorkFails(w *world) {
 		w.want(done, w.deliver(m.b, m.p))
 	}
 }
+
+// crowdArgumentFails: the arguments of some cannot be sent: one says so, one
+// panics, one has a type that no driver knows.
+func crowdArgumentFails(w *world) {
+	it := w.item(w.t, account, "a", 100)
+	for _, p := range allPhases {
+		var special []member
+		for _, arg := range []any{failingValuer{}, panickingValuer{}, struct{ x int }{1}} {
+			b := w.ready(it, p)
+			special = append(special, member{b: b, p: p, want: internal, work: b.after(p, func(_ context.Context, tx barrier.Tx) error {
+				tx.Queue(barrier.Stmt{Query: "DELETE FROM memo WHERE id = ?", Args: []any{arg}, Key: "m", Rows: 1})
+				return nil
+			})})
+		}
+		w.together(w.among(special...))
+		for _, m := range special {
+			w.wantState(beforePhase(p), m.b)
+			w.want(done, w.deliver(m.b, p))
+		}
+	}
+}
+
+type panickingValuer struct{}
+
+func (panickingValuer) Value() (driver.Value, error) { panic("an argument panics") }

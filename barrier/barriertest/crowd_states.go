@@ -22,6 +22,7 @@ func crowdStates() []testCase {
 		{name: "BranchesOfOneTransaction", run: crowdOneGID},
 		{name: "WithoutStatements", run: crowdWithoutStatements},
 		{name: "LongRequests", run: crowdLongRequests},
+		{name: "LongArguments", run: crowdLongArguments},
 		{name: "AfterCommit", run: crowdAfterCommit},
 	}
 }
@@ -200,6 +201,23 @@ func crowdLongRequests(w *world) {
 	}
 	w.together(members)
 	w.again(members)
+}
+
+// crowdLongArguments: the same with what the business writes.
+func crowdLongArguments(w *world) {
+	body := everyByte(300_000)
+	var members []member
+	for range crowdSize {
+		b := w.branch(alone)
+		members = append(members, member{b: b, p: tcc.Try, want: done, work: func(_ context.Context, tx barrier.Tx) ([]byte, error) {
+			tx.Queue(barrier.Stmt{Query: "INSERT INTO memo (id, body) VALUES (?, ?)", Args: []any{b.gid, body}, Key: b.gid, Rows: 1})
+			return b.response, nil
+		}})
+	}
+	w.together(members)
+	require.Len(w.t, w.memos(), len(members))
+	require.Equal(w.t, body, *w.memo(members[0].b.gid))
+	w.outside("DELETE FROM memo")
 }
 
 // crowdAfterCommit: it runs once for each branch that was committed, after the

@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) { onEachHarness(t, barriertest.Run) }
 func TestProperty(t *testing.T) { onEachHarness(t, barriertest.Property) }
 
 // onEachHarness runs f on each kind of server, with work under each isolation
-// level.
+// level, and with a transaction for each branch.
 func onEachHarness(t *testing.T, f func(*testing.T, barriertest.Harness)) {
 	for _, c := range []struct {
 		name    string
@@ -30,6 +30,8 @@ func onEachHarness(t *testing.T, f func(*testing.T, barriertest.Harness)) {
 		{"MySQL/RepeatableRead", barriertest.MySQL, testserver.MySQL, mysql.Options{RepeatableRead: true}},
 		{"MariaDB/ReadCommitted", barriertest.MariaDB, testserver.MariaDB, mysql.Options{}},
 		{"MariaDB/RepeatableRead", barriertest.MariaDB, testserver.MariaDB, mysql.Options{RepeatableRead: true}},
+		{"MySQL/OneByOne", barriertest.MySQL, testserver.MySQL, mysql.Options{Batch: 1}},
+		{"MariaDB/OneByOne", barriertest.MariaDB, testserver.MariaDB, mysql.Options{Batch: 1, RepeatableRead: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f(t, barriertest.Harness{Dialect: c.dialect, Open: func(t *testing.T) barriertest.Database {
