@@ -40,7 +40,8 @@ type Store interface {
 	// an error of the work.
 	Do(ctx context.Context, call Call, work Work) (Result, error)
 	// Sweep deletes one chunk of terminal rows that are older than the
-	// retention.
+	// retention. Several sweeps at once do no harm, and one may go on where
+	// another stopped.
 	Sweep(ctx context.Context, opts SweepOptions) (SweepResult, error)
 	// Stuck lists rows that have been TRIED for longer than a threshold.
 	Stuck(ctx context.Context, opts StuckOptions) ([]StuckBranch, error)
@@ -86,7 +87,12 @@ type Position struct {
 type SweepResult struct {
 	// Scanned and Deleted count rows.
 	Scanned, Deleted int64
-	// Next is where the next chunk begins. Done says that there is none.
+	// Oldest is how long ago the oldest terminal row of the chunk ended,
+	// before it was deleted; zero if the chunk had none. If it exceeds the
+	// retention by more than the time between two sweeps, they do not keep up.
+	Oldest time.Duration
+	// Next is where the next chunk begins. It passes over rows that cannot be
+	// old: see [SweepOptions.Beyond]. Done says that there is none.
 	Next Position
 	Done bool
 }
@@ -96,8 +102,12 @@ type StuckOptions struct {
 	// OlderThan is the age from which a TRIED row counts as stuck. Zero
 	// means one hour.
 	OlderThan time.Duration
-	// Limit is the most rows to return, oldest gid first. Zero means 100.
+	// Limit is the most rows to return, in the order of the primary key, which
+	// for our own gids is that of their begin. Zero means 100.
 	Limit int
+	// After is the position at which to go on: that of the last row returned
+	// before, the zero value to begin.
+	After Position
 }
 
 // StuckBranch is a branch whose Try succeeded and that was neither confirmed
@@ -110,6 +120,9 @@ type StuckBranch struct {
 	// Request is the Try's request in protobuf's wire format.
 	Request []byte `json:"request"`
 }
+
+// Position returns the place of the row, for StuckOptions.After.
+func (b StuckBranch) Position() Position { return Position{GID: b.GID, BranchID: b.BranchID} }
 
 // SetDefaults fills in what is zero and refuses what would harm. Stores call
 // it.

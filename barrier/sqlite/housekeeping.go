@@ -14,13 +14,14 @@ func (s *Store) Sweep(ctx context.Context, opts barrier.SweepOptions) (barrier.S
 	if err := opts.SetDefaults(); err != nil {
 		return barrier.SweepResult{}, err
 	}
-	n, next, err := s.chunk(ctx, opts)
+	now := time.Now()
+	n, next, oldest, err := s.chunk(ctx, opts, now)
 	if err != nil {
 		return barrier.SweepResult{}, fmt.Errorf("barrier/sqlite: sweep: %w", err)
 	}
 	res, err := s.db.ExecContext(ctx,
 		`DELETE FROM sub_transaction_barrier WHERE (gid, branch_id) > (?, ?) AND (gid, branch_id) <= (?, ?) AND state <> 1 AND updated_at < ?`,
-		opts.After.GID, opts.After.BranchID, next.GID, next.BranchID, time.Now().Add(-opts.Retention).UnixMilli())
+		opts.After.GID, opts.After.BranchID, next.GID, next.BranchID, now.Add(-opts.Retention).UnixMilli())
 	if err != nil {
 		return barrier.SweepResult{}, fmt.Errorf("barrier/sqlite: sweep: %w", err)
 	}
@@ -28,26 +29,34 @@ func (s *Store) Sweep(ctx context.Context, opts barrier.SweepOptions) (barrier.S
 	if err != nil {
 		return barrier.SweepResult{}, err
 	}
-	return barrier.SweepResult{Scanned: n, Deleted: deleted, Next: next, Done: n < int64(opts.Limit)}, nil
+	return barrier.SweepResult{
+		Scanned: n, Deleted: deleted, Oldest: oldest, Next: opts.Beyond(next, now), Done: n < int64(opts.Limit),
+	}, nil
 }
 
-// chunk counts the rows of one chunk and returns the last of them.
-func (s *Store) chunk(ctx context.Context, opts barrier.SweepOptions) (n int64, last barrier.Position, err error) {
+// chunk counts the rows of one chunk and returns the last of them, and the age
+// of the oldest that is terminal.
+func (s *Store) chunk(ctx context.Context, opts barrier.SweepOptions, now time.Time) (n int64, last barrier.Position, oldest time.Duration, err error) {
 	rows, err := s.db.QueryContext(ctx,
-		`SELECT gid, branch_id FROM sub_transaction_barrier WHERE (gid, branch_id) > (?, ?) ORDER BY gid, branch_id LIMIT ?`,
+		`SELECT gid, branch_id, state <> 1, updated_at FROM sub_transaction_barrier WHERE (gid, branch_id) > (?, ?) ORDER BY gid, branch_id LIMIT ?`,
 		opts.After.GID, opts.After.BranchID, opts.Limit)
 	if err != nil {
-		return 0, last, err
+		return 0, last, 0, err
 	}
 	defer func() { _ = rows.Close() }()
 	last = opts.After
 	for rows.Next() {
-		if err := rows.Scan(&last.GID, &last.BranchID); err != nil {
-			return 0, last, err
+		var terminal bool
+		var at int64
+		if err := rows.Scan(&last.GID, &last.BranchID, &terminal, &at); err != nil {
+			return 0, last, 0, err
 		}
 		n++
+		if terminal {
+			oldest = max(oldest, now.Sub(time.UnixMilli(at)))
+		}
 	}
-	return n, last, errors.Join(rows.Err(), rows.Close())
+	return n, last, oldest, errors.Join(rows.Err(), rows.Close())
 }
 
 // Stuck implements barrier.Store.
@@ -56,8 +65,8 @@ func (s *Store) Stuck(ctx context.Context, opts barrier.StuckOptions) ([]barrier
 		return nil, err
 	}
 	rows, err := s.db.QueryContext(ctx,
-		`SELECT gid, branch_id, COALESCE(method, ''), updated_at, request FROM sub_transaction_barrier WHERE state = 1 AND updated_at < ? ORDER BY gid, branch_id LIMIT ?`,
-		time.Now().Add(-opts.OlderThan).UnixMilli(), opts.Limit)
+		`SELECT gid, branch_id, COALESCE(method, ''), updated_at, request FROM sub_transaction_barrier WHERE state = 1 AND updated_at < ? AND (gid, branch_id) > (?, ?) ORDER BY gid, branch_id LIMIT ?`,
+		time.Now().Add(-opts.OlderThan).UnixMilli(), opts.After.GID, opts.After.BranchID, opts.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("barrier/sqlite: stuck: %w", err)
 	}

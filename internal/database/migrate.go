@@ -27,7 +27,7 @@ type MigrateConfig struct {
 	// DSN is as in [Config].
 	DSN string
 	// Migrations has a folder for each [Dialect] with files that goose reads,
-	// "00002_account.sql" and so on. Version 1 is the barrier's table, which
+	// "00002_account.sql" and so on. Version 1 is the barrier's tables, which
 	// every participant has. MySQL commits each DDL statement by itself, so
 	// write CREATE TABLE IF NOT EXISTS: a migration that was killed half-way
 	// is run again.
@@ -86,6 +86,9 @@ func migrate(ctx context.Context, src source, cfg MigrateConfig) (MigrateResult,
 		return MigrateResult{}, err
 	}
 	if err := ensureVersions(ctx, src, db); err != nil {
+		return MigrateResult{}, err
+	}
+	if err := ensureResolutions(ctx, src.dialect, db); err != nil {
 		return MigrateResult{}, err
 	}
 	applied, err := p.Up(ctx)
