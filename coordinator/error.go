@@ -127,14 +127,18 @@ func (e *UnknownError) GRPCStatus() *status.Status {
 }
 
 // UnavailableError says that the coordinator could not begin a transaction, or
-// could not be queried. No Try was called and nothing has changed; asking again
-// is safe. It wraps [tcc.ErrUnavailable].
+// could not be asked. No Try was called and nothing has changed; asking again
+// is safe. GID is empty if it was asked about no single transaction. It wraps
+// [tcc.ErrUnavailable].
 type UnavailableError struct {
 	GID string
 	Err error // what the coordinator, or the way to it, answered
 }
 
 func (e *UnavailableError) Error() string {
+	if e.GID == "" {
+		return fmt.Sprintf("the coordinator is not available: %s", e.Err)
+	}
 	return fmt.Sprintf("transaction %s: the coordinator is not available: %s", e.GID, e.Err)
 }
 

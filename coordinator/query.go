@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,7 +26,9 @@ func (c *Client) Query(ctx context.Context, gid string) (*Info, error) {
 	if err := validGID(gid); err != nil {
 		return nil, err
 	}
-	body, err := c.get(ctx, gid)
+	u := c.queryURL
+	u.RawQuery = url.Values{"gid": {gid}}.Encode()
+	body, err := c.fetch(ctx, u)
 	if err != nil {
 		return nil, &UnavailableError{GID: gid, Err: err}
 	}
@@ -39,9 +42,8 @@ func (c *Client) Query(ctx context.Context, gid string) (*Info, error) {
 	return answer.info(), nil
 }
 
-func (c *Client) get(ctx context.Context, gid string) (_ []byte, err error) {
-	u := c.queryURL
-	u.RawQuery = url.Values{"gid": {gid}}.Encode()
+// fetch asks DTM's HTTP API.
+func (c *Client) fetch(ctx context.Context, u url.URL) (_ []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
@@ -104,12 +106,20 @@ func (a *dtmAnswer) info() *Info {
 		Updated:       timeOf(t.UpdateTime),
 		Finished:      finished,
 		NextRetry:     timeOf(t.NextCronTime),
-		RetryInterval: time.Duration(t.NextCronInterval) * time.Second,
+		RetryInterval: interval(t.NextCronInterval),
 	}
 	for _, b := range a.Branches {
 		info.Calls = append(info.Calls, b.call())
 	}
 	return info
+}
+
+// interval reads DTM's seconds; what does not fit is a very long time.
+func interval(seconds int64) time.Duration {
+	if seconds > int64(math.MaxInt64/time.Second) {
+		return math.MaxInt64
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // call leaves Phase zero for the operations of other transaction types.
