@@ -20,13 +20,14 @@ func newBarrierCommand() *cobra.Command {
 		Use:   "barrier",
 		Short: "Look after the barrier rows of a participant's database",
 	})
-	cmd.AddCommand(newBarrierGCCommand(), newBarrierStuckCommand())
+	cmd.AddCommand(newBarrierGCCommand(), newBarrierStuckCommand(), newBarrierResolveCommand(), newBarrierResolutionsCommand())
 	return cmd
 }
 
 // barrierStore is a barrier.Store that must be closed.
 type barrierStore interface {
 	barrier.Store
+	barrier.ResolutionStore
 	Close() error
 }
 

@@ -40,6 +40,14 @@ func barrierFile(t *testing.T) (dsn string, db *sql.DB) {
 	return "sqlite:" + path, db
 }
 
+// refusing is an address at which nobody listens.
+func refusing(t *testing.T) string {
+	t.Helper()
+	l := listen(t)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
+}
+
 func rows(t *testing.T, db *sql.DB) (n int) {
 	t.Helper()
 	require.NoError(t, db.QueryRow("SELECT COUNT(*) FROM sub_transaction_barrier").Scan(&n))
@@ -79,25 +87,30 @@ func TestBarrierGCGoesOn(t *testing.T) {
 func TestBarrierStuck(t *testing.T) {
 	t.Parallel()
 	dsn, _ := barrierFile(t)
-	c := start(t, nil, "barrier", "stuck", "--db="+dsn)
+	nobody := "--dtm-http=http://" + refusing(t)
+	c := start(t, nil, "barrier", "stuck", "--db="+dsn, nobody)
 	require.Equal(t, 0, c.code())
 	lines := strings.Split(strings.TrimSpace(c.out.String()), "\n")
 	require.Len(t, lines, 3)
-	require.Equal(t, []string{"AGE", "METHOD", "GID", "BRANCH", "ID"}, strings.Fields(lines[0]))
-	require.Equal(t, []string{"/shop.Till/TryDebit", "stuck-1", "01"}, strings.Fields(lines[1])[1:])
+	require.Equal(t, []string{"AGE", "METHOD", "GID", "BRANCH", "ID", "COORDINATOR"}, strings.Fields(lines[0]))
+	require.Equal(t, []string{"/shop.Till/TryDebit", "stuck-1", "01", "coordinator", "away"}, strings.Fields(lines[1])[1:])
+	require.Contains(t, c.log.String(), "gives no answer")
+	require.Contains(t, c.log.String(), "connection refused")
 
-	c = start(t, nil, "barrier", "stuck", "--db="+dsn, "--json", "--limit=1")
+	c = start(t, nil, "barrier", "stuck", "--db="+dsn, nobody, "--json", "--limit=1")
 	require.Equal(t, 0, c.code())
 	var list []struct {
 		GID        string  `json:"gid"`
 		Method     string  `json:"method"`
 		AgeSeconds float64 `json:"age_seconds"`
+		Verdict    string  `json:"verdict"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(c.out.String()), &list))
 	require.Len(t, list, 1)
 	require.Equal(t, "stuck-1", list[0].GID)
 	require.Equal(t, "/shop.Till/TryDebit", list[0].Method)
 	require.Greater(t, list[0].AgeSeconds, float64(40*24*3600-1))
+	require.Equal(t, "coordinator_away", list[0].Verdict)
 
 	c = start(t, nil, "barrier", "stuck", "--db="+dsn, "--older-than=100d", "--json")
 	require.Equal(t, 0, c.code())

@@ -34,6 +34,7 @@ func newServeCommand() *cobra.Command {
 		logs          logFlags
 		keysFile      string
 		stopWithStdin bool
+		house         = defaultHousekeeping()
 	)
 	cmd := &cobra.Command{
 		Use:   "serve SERVICE...",
@@ -62,6 +63,7 @@ refuses to start.`,
 			for _, name := range serve.Names() {
 				cfg.Participants[name] = serve.Participant{Addr: *addrs[name], Target: *targets[name]}
 			}
+			cfg.Housekeeping = house.of(cmd.Flags(), args)
 			if cfg.Keys, err = keys.Load(keysFile); err != nil {
 				return usageError{err}
 			}
@@ -92,6 +94,7 @@ refuses to start.`,
 		addrs[name] = flags.String(name+"-addr", "", "host:port, or gRPC target, of "+name+"'s internal address, for order (default: this process, if it serves "+name+")")
 		targets[name] = flags.String(name+"-target", "", "host:port at which DTM reaches "+name+" (default: as --"+name+"-addr)")
 	}
+	house.register(flags)
 	flags.StringVar(&keysFile, "keys-file", "", "file with the signing keys, a line ID:KEY each")
 	flags.BoolVar(&cfg.Insecure, "insecure", false, "serve the network although nothing is signed")
 	flags.DurationVar(&cfg.DrainTimeout, "drain-timeout", 20*time.Second, "how long calls under way are waited for at the end")

@@ -28,13 +28,16 @@ type Config struct {
 	Public, Internal, Admin string
 
 	// DTMGRPC is host:port of the coordinator's gRPC API, DTMHTTP the URL of its HTTP API. They are for
-	// the order service, as is all until RetryInterval.
+	// the order service, as is all until RetryInterval, and for housekeeping.
 	DTMGRPC, DTMHTTP string
 	// Participants say where the services that take part in an order are reached.
 	Participants map[string]Participant
 	// RetryInterval is after what time the coordinator looks again at what it could not finish; 0 means
 	// the default of package coordinator.
 	RetryInterval time.Duration
+
+	// Housekeeping is what is done for the databases. Its resolver needs the coordinator, too.
+	Housekeeping
 
 	// Keys sign and verify what begins a global transaction. Nil: nothing is signed, and everything that
 	// reaches the internal listener is believed.
@@ -73,7 +76,10 @@ func (c *Config) validate() error {
 	if c.MaxConns < 0 {
 		errs = append(errs, fmt.Errorf("at most %d database connections: want more than 0", c.MaxConns))
 	}
-	if c.serves("order") {
+	if err := c.Housekeeping.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.serves("order") || c.ResolveInterval > 0 {
 		errs = append(errs, c.validateDTM()...)
 	}
 	return errors.Join(errs...)

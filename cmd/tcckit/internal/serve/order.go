@@ -14,14 +14,7 @@ import (
 
 // newOrder makes the order service, which begins global transactions and calls the other two.
 func newOrder(_ context.Context, p *process, db *database.DB) (registrant, error) {
-	dtm, err := p.dial(p.cfg.DTMGRPC)
-	if err != nil {
-		return nil, err
-	}
-	client, err := coordinator.New(coordinator.Config{
-		Conn: dtm, HTTPURL: p.cfg.DTMHTTP, Keys: p.cfg.Keys, RetryInterval: p.cfg.RetryInterval, Logger: p.cfg.Logger,
-		MeterProvider: p.telemetry.MeterProvider(), TracerProvider: p.telemetry.TracerProvider(), Propagator: p.telemetry.Propagator(),
-	})
+	client, err := p.coordinator()
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +33,22 @@ func newOrder(_ context.Context, p *process, db *database.DB) (registrant, error
 		return nil, err
 	}
 	return order.New(cfg)
+}
+
+// coordinator makes the process's client of DTM, once.
+func (p *process) coordinator() (*coordinator.Client, error) {
+	if p.client != nil {
+		return p.client, nil
+	}
+	dtm, err := p.dial(p.cfg.DTMGRPC)
+	if err != nil {
+		return nil, err
+	}
+	p.client, err = coordinator.New(coordinator.Config{
+		Conn: dtm, HTTPURL: p.cfg.DTMHTTP, Keys: p.cfg.Keys, RetryInterval: p.cfg.RetryInterval, Logger: p.cfg.Logger,
+		MeterProvider: p.telemetry.MeterProvider(), TracerProvider: p.telemetry.TracerProvider(), Propagator: p.telemetry.Propagator(),
+	})
+	return p.client, err
 }
 
 // dial connects when the connection is first used; the process closes it.

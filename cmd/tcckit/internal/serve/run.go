@@ -72,6 +72,9 @@ func (p *process) servers(ctx context.Context) (public, internal *rpc.Server, er
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
+		if err := p.housekeep(name, db); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
 		methods = append(methods, s.public()...)
 		built = append(built, r)
 	}
@@ -141,8 +144,10 @@ func (p *process) serve(ctx context.Context, public, internal *rpc.Server) error
 			ends <- admin.Serve(p.listeners.admin)
 		}()
 	}
+	stopHousekeeping := p.startHousekeeping(outer)
 	log.InfoContext(ctx, "serving", p.addresses()...)
 	<-outer.Done()
+	stopHousekeeping()
 	if ctx.Err() != nil {
 		log.InfoContext(ctx, "ending: waiting for calls under way", "at_most", p.cfg.DrainTimeout.String())
 	}

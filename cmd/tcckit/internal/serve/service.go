@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/tcckit/tcckit/coordinator"
 	"github.com/tcckit/tcckit/internal/database"
 	"github.com/tcckit/tcckit/internal/observe"
 	"github.com/tcckit/tcckit/participants/account"
@@ -80,6 +81,8 @@ type process struct {
 	participants map[string]Participant // complete; nil if the process begins no orders
 	telemetry    *observe.Telemetry
 	checks       map[string]observe.Check
+	client       *coordinator.Client // nil until it is needed
+	runners      []runner
 	closers      []io.Closer
 }
 
