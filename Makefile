@@ -75,6 +75,10 @@ servers:
 bench-order: build servers ## Measure orders against durable MySQL; prints ratios of one run
 	bin/withservers -servers mysql,redis -- bin/tcckit bench order
 
+.PHONY: bench-barrier
+bench-barrier: build servers ## Measure the barrier beside transactions written by hand; prints ratios of one run
+	bin/withservers -servers mysql -- bin/tcckit bench barrier
+
 .PHONY: up
 up: build ## Start DTM and the services in the background
 	bin/tcckit up --dir .cache/up

@@ -42,7 +42,7 @@ type Stmt struct {
 	Args  []any
 	// Key names the row that the statement locks, such as the account's id.
 	// When every queued statement of a branch has a Key, they run sorted by
-	// Query and Key, so that two branches that touch the same rows in another
+	// Key and Query, so that two branches that touch the same rows in another
 	// order do not deadlock. Without keys they run as queued.
 	Key string
 	// Rows is how many rows the statement must affect. Fewer is a failed

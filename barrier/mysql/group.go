@@ -3,8 +3,11 @@ package mysql
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 	"github.com/tcckit/tcckit/tcc"
@@ -25,8 +28,11 @@ type group struct {
 	// most is how many branches one batch may have.
 	most    int
 	workers int
+	logger  *slog.Logger
 	// places has one entry for each share in the queue.
 	places chan struct{}
+	// wary counts down the batches that look at their Cancels' rows first.
+	wary atomic.Int32
 
 	mu    sync.Mutex
 	queue []*share
@@ -43,18 +49,6 @@ type branchKey struct{ gid, id string }
 
 func keyOf(b tcc.Branch) branchKey { return branchKey{b.GID, b.ID} }
 
-// share is a sqlbranch.Share on its way through the group.
-type share struct {
-	sqlbranch.Share
-	ctx context.Context
-	// done is given the verdict, once.
-	done chan ending
-	// abandoned, under the group's mu, says that nobody waits for done.
-	abandoned bool
-	// ordered says that the statements must run in their order.
-	ordered bool
-}
-
 // ending is what Join returns.
 type ending struct {
 	verdict sqlbranch.Verdict
@@ -62,7 +56,7 @@ type ending struct {
 }
 
 func newGroup(opts Options, run func(batch []*share)) *group {
-	return &group{run: run, most: opts.Batch, workers: opts.Workers, places: make(chan struct{}, opts.Queue), here: make(map[branchKey]int)}
+	return &group{run: run, most: opts.Batch, workers: opts.Workers, logger: opts.Logger, places: make(chan struct{}, opts.Queue), here: make(map[branchKey]int)}
 }
 
 // Arrive implements sqlbranch.Group.
@@ -92,6 +86,11 @@ func (g *group) Join(ctx context.Context, s sqlbranch.Share) (sqlbranch.Verdict,
 	if err := ctx.Err(); err != nil {
 		return sqlbranch.Verdict{}, err
 	}
+	sh, err := newShare(ctx, s)
+	if err != nil {
+		// Alone, it fails alone.
+		return sqlbranch.Verdict{Fate: sqlbranch.Alone}, nil
+	}
 	select {
 	case g.places <- struct{}{}:
 	default:
@@ -100,10 +99,6 @@ func (g *group) Join(ctx context.Context, s sqlbranch.Share) (sqlbranch.Verdict,
 		case <-ctx.Done():
 			return sqlbranch.Verdict{}, tcc.Retry(errors.Join(errQueueFull, ctx.Err()))
 		}
-	}
-	sh := &share{Share: s, ctx: ctx, done: make(chan ending, 1)}
-	for i := range s.Stmts {
-		sh.ordered = sh.ordered || s.Stmts[i].Key == ""
 	}
 	if !g.enqueue(sh) {
 		<-g.places
@@ -164,7 +159,30 @@ func (g *group) work() {
 		if batch == nil {
 			return
 		}
-		g.run(batch)
+		g.runSafely(batch)
+	}
+}
+
+// runSafely keeps a panic from taking the process with it, and those from
+// waiting for ever who wait for a verdict.
+func (g *group) runSafely(batch []*share) {
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, sh := range batch {
+			if !sh.ended {
+				g.end(sh, ending{})
+			}
+		}
+	}()
+	defer g.recovered("a batch")
+	g.run(batch)
+}
+
+// recovered is deferred where nobody else would recover a panic.
+func (g *group) recovered(where string) {
+	if v := recover(); v != nil {
+		g.logger.Error("barrier: panic", "where", where, "panic", v, "stack", string(debug.Stack()))
 	}
 }
 
@@ -178,7 +196,7 @@ func (g *group) take() []*share {
 		n, bytes := 0, 0
 		for ; n < len(g.queue) && len(batch) < g.most; n++ {
 			sh := g.queue[n]
-			if bytes += 2 * (len(sh.Call.Request) + len(sh.Response)); bytes > maxBatchBytes && len(batch) > 0 {
+			if bytes += sh.bytes; bytes > maxBatchBytes && len(batch) > 0 {
 				break
 			}
 			<-g.places
@@ -208,6 +226,7 @@ func (g *group) finish(e ending, shares ...*share) {
 
 // end is finish for one. The caller holds mu.
 func (g *group) end(sh *share, e ending) {
+	sh.ended = true
 	g.leave(keyOf(sh.Call.Branch))
 	if !sh.abandoned {
 		sh.done <- e
@@ -216,6 +235,7 @@ func (g *group) end(sh *share, e ending) {
 	if e.verdict.Fate == sqlbranch.Committed && len(sh.After) > 0 {
 		// Not here: what is called may deliver branches of its own.
 		g.running.Go(func() {
+			defer g.recovered("AfterCommit")
 			for _, f := range sh.After {
 				f()
 			}

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -80,10 +79,7 @@ func (p *plan) addRows() {
 		if len(shares) == 0 {
 			continue
 		}
-		slices.SortFunc(shares, func(a, b *share) int {
-			x, y := a.Call.Branch, b.Call.Branch
-			return cmp.Or(cmp.Compare(x.GID, y.GID), cmp.Compare(x.ID, y.ID))
-		})
+		slices.SortFunc(shares, func(a, b *share) int { return a.compare(b) })
 		p.rows = append(p.rows, rowStep{len(p.steps), int64(len(shares))})
 		p.steps = append(p.steps, rowsOf(tcc.Phase(phase), shares))
 	}
@@ -130,9 +126,7 @@ func (p *plan) addBusiness() {
 			}
 		}
 	}
-	slices.SortStableFunc(p.orders, func(a, b order) int {
-		return cmp.Or(cmp.Compare(a.stmt.Query, b.stmt.Query), cmp.Compare(a.stmt.Key, b.stmt.Key))
-	})
+	slices.SortStableFunc(p.orders, func(a, b order) int { return sqlbranch.CompareStmts(a.stmt, b.stmt) })
 	p.orders = append(p.orders, ordered...)
 	for _, o := range p.orders {
 		p.steps = append(p.steps, step{o.stmt.Query, o.stmt.Args})

@@ -37,6 +37,7 @@ type Store struct {
 	opts    Options
 	facts   facts
 	retry   metric.Int64Counter
+	size    metric.Int64Histogram
 	logger  *slog.Logger
 }
 
@@ -95,12 +96,19 @@ func newStore(ctx context.Context, db *sql.DB, opts Options, owned bool) (*Store
 	if mp == nil {
 		mp = otel.GetMeterProvider()
 	}
-	retry, err := mp.Meter("github.com/tcckit/tcckit/barrier").Int64Counter("tcckit.barrier.retries",
-		metric.WithDescription("Deliveries that were run again after a deadlock, a lock wait or a lost connection."))
+	meter := mp.Meter("github.com/tcckit/tcckit/barrier")
+	retry, err := meter.Int64Counter("tcckit.barrier.retries",
+		metric.WithDescription("Transactions that were run again after a deadlock, a lock wait or a lost connection."))
 	if err != nil {
 		return nil, fmt.Errorf("barrier/mysql: %w", err)
 	}
-	s := &Store{db: db, owned: owned, opts: opts, facts: f, retry: retry, logger: opts.Logger}
+	size, err := meter.Int64Histogram("tcckit.barrier.batch.size", metric.WithUnit("{branch}"),
+		metric.WithDescription("Branches that were committed together in one transaction."),
+		metric.WithExplicitBucketBoundaries(1, 2, 4, 8, 16, 32, 64, 128))
+	if err != nil {
+		return nil, fmt.Errorf("barrier/mysql: %w", err)
+	}
+	s := &Store{db: db, owned: owned, opts: opts, facts: f, retry: retry, size: size, logger: opts.Logger}
 	if !owned {
 		s.reportSlowPaths(ctx)
 	}

@@ -60,6 +60,37 @@ func Acquire(ctx context.Context, db *sql.DB) (*Lease, error) {
 	return l, nil
 }
 
+// Use lends f a connection of db for as long as it runs, on its own goroutine.
+// f reports whether no transaction can be open on the connection; otherwise it
+// is closed. The error is that of db.Conn.
+func Use(ctx context.Context, db *sql.DB, f func(l *Lease) (clean bool)) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	var misfit error
+	err = conn.Raw(func(dc any) error {
+		c, ok := dc.(driver.Conn)
+		if !ok {
+			misfit = fmt.Errorf("barrier: the driver's connection is a %T, which is no driver.Conn", dc)
+			return nil
+		}
+		l := &Lease{Conn: c}
+		if clean := f(l); clean && !l.spoilt {
+			return nil
+		}
+		return driver.ErrBadConn // see Acquire
+	})
+	if misfit != nil {
+		return misfit
+	}
+	if errors.Is(err, driver.ErrBadConn) {
+		return nil // f's own doing
+	}
+	return err
+}
+
 // Spoil has the connection closed when it is given back, however clean.
 func (l *Lease) Spoil() { l.spoilt = true }
 

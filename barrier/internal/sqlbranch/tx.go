@@ -1,7 +1,6 @@
 package sqlbranch
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -93,8 +92,16 @@ func (t *tx) take() []barrier.Stmt {
 	if slices.ContainsFunc(stmts, func(s barrier.Stmt) bool { return s.Key == "" }) {
 		return stmts
 	}
-	slices.SortStableFunc(stmts, func(a, b barrier.Stmt) int {
-		return cmp.Or(cmp.Compare(a.Query, b.Query), cmp.Compare(a.Key, b.Key))
-	})
+	slices.SortStableFunc(stmts, func(a, b barrier.Stmt) int { return CompareStmts(&a, &b) })
 	return stmts
+}
+
+// CompareStmts orders statements by the rows that they lock. The key comes
+// first: a try and a confirm of one row are different queries, and sorted by
+// query two transactions would take two rows in opposite orders.
+func CompareStmts(a, b *barrier.Stmt) int {
+	if a.Key != b.Key {
+		return strings.Compare(a.Key, b.Key)
+	}
+	return strings.Compare(a.Query, b.Query)
 }

@@ -1,0 +1,107 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
+	"github.com/tcckit/tcckit/tcc"
+)
+
+// readStates gives the shares whose rows answer them already, or make them
+// special, their verdict, and leaves the others in r.shares.
+func (r *round) readStates(ctx context.Context) error {
+	var keys []branchKey
+	for _, sh := range r.shares {
+		if r.looksAt(sh) {
+			keys = append(keys, keyOf(sh.Call.Branch))
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	states, err := readStates(ctx, r.store.groupDB, keys)
+	if err != nil {
+		return err
+	}
+	if !r.look {
+		r.store.group.wary.Add(-1)
+	}
+	var stay []*share
+	for _, sh := range r.shares {
+		if !r.looksAt(sh) {
+			stay = append(stay, sh)
+			continue
+		}
+		b := sh.Call.Branch
+		state := states[keyOf(b)]
+		if b.Phase == tcc.Cancel && state != barrier.Tried {
+			r.store.group.wary.Store(waryFor)
+		}
+		switch action, _ := barrier.Decide(state, b.Phase); {
+		case action == barrier.Run:
+			stay = append(stay, sh)
+		case action == barrier.Remember:
+			r.finish(sqlbranch.Verdict{Fate: sqlbranch.Alone}, sh)
+		case b.Phase == tcc.Cancel:
+			r.finish(sqlbranch.Verdict{Fate: sqlbranch.Settled, State: state}, sh)
+		default:
+			r.finish(sqlbranch.Verdict{Fate: sqlbranch.Taken}, sh)
+		}
+	}
+	r.shares = stay
+	return nil
+}
+
+func (r *round) looksAt(sh *share) bool {
+	return r.look || r.lookAtCancels && sh.Call.Branch.Phase == tcc.Cancel
+}
+
+// readStates reads rows without locking them.
+func readStates(ctx context.Context, db *sql.DB, keys []branchKey) (map[branchKey]barrier.State, error) {
+	args := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		args = append(args, k.gid, k.id)
+	}
+	rows, err := db.QueryContext(ctx, selectStates+keyList(len(keys)), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	states := make(map[branchKey]barrier.State, len(keys))
+	for rows.Next() {
+		var k branchKey
+		var state barrier.State
+		if err := rows.Scan(&k.gid, &k.id, &state); err != nil {
+			return nil, err
+		}
+		states[k] = state
+	}
+	return states, rows.Err()
+}
+
+// awaitRollback waits until the server has noticed that a connection is gone,
+// as seen from the row that is undone last.
+func (r *round) awaitRollback(ctx context.Context) {
+	trys := slices.DeleteFunc(slices.Clone(r.shares), func(sh *share) bool { return sh.Call.Branch.Phase != tcc.Try })
+	first := slices.MinFunc(trys, func(a, b *share) int { return a.compare(b) })
+	for !r.store.rowIsGone(ctx, first.Call.Branch) && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// rowIsGone reports whether a row is not even there uncommitted.
+func (s *Store) rowIsGone(ctx context.Context, b tcc.Branch) bool {
+	tx, err := s.groupDB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadUncommitted})
+	if err != nil {
+		return false
+	}
+	defer func() { _ = tx.Rollback() }()
+	var one int
+	err = tx.QueryRowContext(ctx, "SELECT 1 FROM sub_transaction_barrier WHERE gid = ? AND branch_id = ?", b.GID, b.ID).Scan(&one)
+	return errors.Is(err, sql.ErrNoRows)
+}
