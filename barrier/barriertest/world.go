@@ -50,6 +50,12 @@ type grounds struct {
 func ground(t *testing.T, h Harness) *grounds {
 	t.Helper()
 	noLeaks(t)
+	return openGround(t, h)
+}
+
+// openGround is ground for tests that start what outlives them.
+func openGround(t *testing.T, h Harness) *grounds {
+	t.Helper()
 	g := &grounds{dialect: h.Dialect, database: h.Open(t)}
 	for _, query := range h.Dialect.schema() {
 		_, err := g.database.DB.ExecContext(t.Context(), query)
