@@ -24,13 +24,20 @@ demo: build ## Place orders on this machine: embedded databases, a DTM server, p
 # that are each made durable wait for nothing but the disk. Programs go where they went.
 RAM_DIR := $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/' /proc/mounts 2>/dev/null | grep -q . && \
   df -Pk /dev/shm | awk 'NR == 2 && $$4 > 8000000 {print "/dev/shm"}')
-test test-long: export GOTMPDIR := $(or $(GOTMPDIR),$(TMPDIR),/tmp)
-test test-long: export TMPDIR := $(or $(RAM_DIR),$(TMPDIR),/tmp)
+test test-long test-examples: export GOTMPDIR := $(or $(GOTMPDIR),$(TMPDIR),/tmp)
+test test-long test-examples: export TMPDIR := $(or $(RAM_DIR),$(TMPDIR),/tmp)
 
 .PHONY: test
 test: build stock servers ## Test everything with -race against real servers, which it fetches and starts
 	bin/withservers -- go test -race -count=1 -timeout 15m $(FLAGS) $(PACKAGES)
 	go test -C cmd/dtm-server -race -count=1 -timeout 10m $(FLAGS) ./...
+
+# Modules of their own, so that the library does not depend on what they show.
+EXAMPLES = $(patsubst %/go.mod,%,$(wildcard docs/examples/*/go.mod))
+
+.PHONY: test-examples
+test-examples: servers ## Test docs/examples
+	bin/withservers -servers mysql,mariadb -- sh -ec 'for e in $(EXAMPLES); do go test -C $$e -race -count=1 ./...; done'
 
 .PHONY: test-short
 test-short: ## Test what needs no server
@@ -48,12 +55,14 @@ lint: ## Lint Go and protos, check the import rules and that generated code is u
 	linter=$(GOLANGCI_LINT) && \
 	  tools/check-imports.sh "$$linter" && \
 	  "$$linter" run ./... && \
-	  cd cmd/dtm-server && "$$linter" run ./...
+	  for m in cmd/dtm-server $(EXAMPLES); do (cd $$m && "$$linter" run ./...) || exit; done
 
 .PHONY: generate
-generate: ## Write api/gen from api/proto
+generate: ## Write api/gen from api/proto, and what the examples generate
 	tools/validate-proto.sh
 	$(TOOL) buf generate
+	go generate -C docs/examples/sqlc ./...
+	go generate -C docs/examples/ent ./...
 
 .PHONY: build
 build: ## Build bin/tcckit and bin/dtm-server
