@@ -32,7 +32,7 @@ func TestTryHeldElsewhere(t *testing.T) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Close()) }()
 
-		load := startLoad(t, s, admin)
+		load := startCallers(t, s, admin)
 		defer load.stop()
 		// In turns, for what else the machine does comes and goes.
 		turns, window := testserver.Volume(1, 3), time.Duration(testserver.Volume(300, 5000))*time.Millisecond
@@ -52,8 +52,8 @@ func TestTryHeldElsewhere(t *testing.T) {
 	})
 }
 
-// load is 64 callers that deliver branches one after another.
-type load struct {
+// callers are 64 that deliver branches one after another.
+type callers struct {
 	answered atomic.Int64
 	stopped  atomic.Bool
 	all      sync.WaitGroup
@@ -61,8 +61,8 @@ type load struct {
 	errs     []error
 }
 
-func startLoad(t *testing.T, s *mysql.Store, admin *sql.DB) *load {
-	l := new(load)
+func startCallers(t *testing.T, s *mysql.Store, admin *sql.DB) *callers {
+	l := new(callers)
 	for i := range 64 {
 		id := fmt.Sprintf("l%02d", i)
 		_, err := admin.ExecContext(t.Context(), "INSERT INTO account (id, available) VALUES (?, 1000000)", id)
@@ -85,18 +85,18 @@ func startLoad(t *testing.T, s *mysql.Store, admin *sql.DB) *load {
 }
 
 // rate is how many deliveries a second are answered, over a while.
-func (l *load) rate(over time.Duration) float64 {
+func (l *callers) rate(over time.Duration) float64 {
 	begin, from := time.Now(), l.answered.Load()
 	<-time.After(over)
 	return float64(l.answered.Load()-from) / time.Since(begin).Seconds()
 }
 
-func (l *load) stop() {
+func (l *callers) stop() {
 	l.stopped.Store(true)
 	l.all.Wait()
 }
 
-func (l *load) failures() []error {
+func (l *callers) failures() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.errs
