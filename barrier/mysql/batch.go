@@ -23,7 +23,8 @@ const (
 	// again, after a deadlock or a lost connection.
 	maxRounds = 4
 	// waryFor is for how many batches with Cancels their rows are read first,
-	// which takes a round trip, after one was not TRIED, which takes two.
+	// which takes a round trip, after a rejection or a Cancel whose row was not
+	// TRIED, which without that takes two.
 	waryFor = 32
 )
 
@@ -54,8 +55,6 @@ type round struct {
 	lease *sqlbranch.Lease
 	// open says that a transaction may be open on the connection.
 	open bool
-	// hung says that an Otherwise may still be using the connection.
-	hung bool
 }
 
 // run carries out the round and returns what is to be tried next.
@@ -80,7 +79,7 @@ func (r *round) run() []*round {
 		special, failed = r.attempt(ctx)
 		return r.rollback()
 	})
-	if r.hung {
+	if r.open {
 		r.awaitRollback(ctx)
 	}
 	switch {
@@ -125,9 +124,6 @@ func (r *round) rollback() (clean bool) {
 	if !r.open {
 		return true
 	}
-	if r.hung {
-		return false
-	}
 	ctx, cancel := sqlbranch.EndContext(context.Background())
 	defer cancel()
 	_, err := r.lease.Exec(ctx, rollback)
@@ -149,6 +145,9 @@ func (r *round) commit(p *plan) error {
 	}
 	r.open = false
 	r.store.size.Record(ctx, int64(len(r.shares)))
+	if len(p.rejected) > 0 {
+		r.store.group.beWary()
+	}
 	for _, f := range p.rejected {
 		r.finish(sqlbranch.Verdict{Fate: sqlbranch.Refused, Rejection: f.rejection}, f.share)
 	}
@@ -185,7 +184,14 @@ func (r *round) afterError(err error) []*round {
 			return []*round{r.again(r.shares[:half], true), r.again(r.shares[half:], true)}
 		}
 	}
-	// One by one outside the worker, so that those that can get through do.
+	// One by one outside the worker, so that those that can get through do. The
+	// server does not say which of them waited for a row: all are suspect until
+	// they got through.
+	if r.store.Classify(err) == sqlbranch.LockWait {
+		for _, sh := range r.shares {
+			r.store.group.block(sh.Share)
+		}
+	}
 	r.sendAway(r.shares)
 	return nil
 }

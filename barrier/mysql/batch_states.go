@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
@@ -40,7 +39,7 @@ func (r *round) readStates(ctx context.Context) error {
 		b := sh.Call.Branch
 		state := states[keyOf(b)]
 		if b.Phase == tcc.Cancel && state != barrier.Tried {
-			r.store.group.wary.Store(waryFor)
+			r.store.group.beWary()
 		}
 		switch action, _ := barrier.Decide(state, b.Phase); {
 		case action == barrier.Run:
@@ -84,24 +83,32 @@ func readStates(ctx context.Context, db *sql.DB, keys []branchKey) (map[branchKe
 	return states, rows.Err()
 }
 
-// awaitRollback waits until the server has noticed that a connection is gone,
-// as seen from the row that is undone last.
+// awaitRollback waits until the server has noticed that a connection is gone
+// with its transaction open, for who met the rows of that would wait in vain.
 func (r *round) awaitRollback(ctx context.Context) {
 	trys := slices.DeleteFunc(slices.Clone(r.shares), func(sh *share) bool { return sh.Call.Branch.Phase != tcc.Try })
+	if len(trys) == 0 {
+		return
+	}
+	// What was inserted first is undone last.
 	first := slices.MinFunc(trys, func(a, b *share) int { return a.compare(b) })
-	for !r.store.rowIsGone(ctx, first.Call.Branch) && ctx.Err() == nil {
+	for ctx.Err() == nil {
+		there, err := r.store.rowIsThere(ctx, first.Call.Branch)
+		if err != nil || !there {
+			return
+		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// rowIsGone reports whether a row is not even there uncommitted.
-func (s *Store) rowIsGone(ctx context.Context, b tcc.Branch) bool {
+// rowIsThere reports whether there is a row, committed or not.
+func (s *Store) rowIsThere(ctx context.Context, b tcc.Branch) (bool, error) {
 	tx, err := s.groupDB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadUncommitted})
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	var one int
-	err = tx.QueryRowContext(ctx, "SELECT 1 FROM sub_transaction_barrier WHERE gid = ? AND branch_id = ?", b.GID, b.ID).Scan(&one)
-	return errors.Is(err, sql.ErrNoRows)
+	var there bool
+	err = tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM sub_transaction_barrier WHERE gid = ? AND branch_id = ?", b.GID, b.ID).Scan(&there)
+	return there, err
 }

@@ -243,6 +243,9 @@ func (g *group) end(sh *share, e ending) {
 	}
 }
 
+// beWary has the Cancels to come looked at before they enter a batch.
+func (g *group) beWary() { g.wary.Store(waryFor) }
+
 // block keeps what a share waited for in vain out of the batches for a while.
 func (g *group) block(s sqlbranch.Share) {
 	g.mu.Lock()

@@ -166,6 +166,9 @@ func (s *session) Reject(ctx context.Context, r *tcc.Rejection) error {
 		return err
 	}
 	s.open = false
+	if s.store.group != nil {
+		s.store.group.beWary()
+	}
 	if counts[1] != 1 {
 		return fmt.Errorf("barrier/mysql: the rejection of %s marked %d rows", b, counts[1])
 	}

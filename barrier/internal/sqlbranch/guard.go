@@ -30,6 +30,12 @@ type guard struct {
 	// may says which statements may run, by their first words.
 	may func(word string) bool
 
+	// limit, if not nil, ends statements that run for longer, whatever context
+	// work gives them.
+	limit context.Context
+
+	// using is held while the connection is used for a statement.
+	using   sync.Mutex
 	mu      sync.Mutex
 	ended   bool
 	failure error                     // the first statement that failed
@@ -74,9 +80,36 @@ func (g *guard) end() error {
 	return err
 }
 
+// stop is end for a work that does not: it waits for the statement that is
+// running, which limit ends, and then the connection is the caller's.
+func (g *guard) stop() {
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
+	g.using.Lock()
+	defer g.using.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for r := range g.rows {
+		_ = r.close()
+	}
+}
+
+// bound returns ctx, or one that ends with limit too.
+func (g *guard) bound(ctx context.Context) context.Context {
+	if g.limit == nil {
+		return ctx
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(g.limit, cancel) // rows may live until then
+	return ctx
+}
+
 // flush has queued statements run before the next direct one. A failure is
 // what that statement returns.
 func (g *guard) flush(ctx context.Context) {
+	g.using.Lock()
+	defer g.using.Unlock()
 	if g.begin() != nil {
 		return
 	}
@@ -142,10 +175,12 @@ func hideBadConn(err error) error {
 
 // Connect implements driver.Connector.
 func (g *guard) Connect(ctx context.Context) (driver.Conn, error) {
+	g.using.Lock()
+	defer g.using.Unlock()
 	if err := g.begin(); err != nil {
 		return nil, err
 	}
-	conn, err := g.open(ctx)
+	conn, err := g.open(g.bound(ctx))
 	if err != nil {
 		return nil, g.done(err)
 	}
@@ -184,6 +219,8 @@ func (c *guardedConn) Prepare(query string) (driver.Stmt, error) {
 
 // PrepareContext implements driver.ConnPrepareContext.
 func (c *guardedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.g.using.Lock()
+	defer c.g.using.Unlock()
 	if err := c.g.begin(query); err != nil {
 		return nil, err
 	}
@@ -191,7 +228,7 @@ func (c *guardedConn) PrepareContext(ctx context.Context, query string) (driver.
 	if !ok {
 		return nil, c.g.done(errNoExec)
 	}
-	stmt, err := p.PrepareContext(ctx, query)
+	stmt, err := p.PrepareContext(c.g.bound(ctx), query)
 	if err != nil {
 		return nil, c.g.done(err)
 	}
@@ -200,6 +237,8 @@ func (c *guardedConn) PrepareContext(ctx context.Context, query string) (driver.
 
 // ExecContext implements driver.ExecerContext.
 func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.g.using.Lock()
+	defer c.g.using.Unlock()
 	if err := c.g.begin(query); err != nil {
 		return nil, err
 	}
@@ -207,7 +246,7 @@ func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driv
 	if !ok {
 		return nil, driver.ErrSkip
 	}
-	res, err := execer.ExecContext(ctx, query, args)
+	res, err := execer.ExecContext(c.g.bound(ctx), query, args)
 	if err != nil {
 		return nil, c.g.done(err)
 	}
@@ -216,6 +255,8 @@ func (c *guardedConn) ExecContext(ctx context.Context, query string, args []driv
 
 // QueryContext implements driver.QueryerContext.
 func (c *guardedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.g.using.Lock()
+	defer c.g.using.Unlock()
 	if err := c.g.begin(query); err != nil {
 		return nil, err
 	}
@@ -223,7 +264,7 @@ func (c *guardedConn) QueryContext(ctx context.Context, query string, args []dri
 	if !ok {
 		return nil, driver.ErrSkip
 	}
-	rows, err := queryer.QueryContext(ctx, query, args)
+	rows, err := queryer.QueryContext(c.g.bound(ctx), query, args)
 	if err != nil {
 		return nil, c.g.done(err)
 	}
@@ -268,6 +309,8 @@ func (s *guardedStmt) Query([]driver.Value) (driver.Rows, error) { return nil, e
 
 // ExecContext implements driver.StmtExecContext.
 func (s *guardedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	s.g.using.Lock()
+	defer s.g.using.Unlock()
 	if err := s.g.begin(); err != nil {
 		return nil, err
 	}
@@ -275,12 +318,14 @@ func (s *guardedStmt) ExecContext(ctx context.Context, args []driver.NamedValue)
 	if !ok {
 		return nil, s.g.done(errNoExec)
 	}
-	res, err := se.ExecContext(ctx, args)
+	res, err := se.ExecContext(s.g.bound(ctx), args)
 	return res, s.g.done(err)
 }
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *guardedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.g.using.Lock()
+	defer s.g.using.Unlock()
 	if err := s.g.begin(); err != nil {
 		return nil, err
 	}
@@ -288,7 +333,7 @@ func (s *guardedStmt) QueryContext(ctx context.Context, args []driver.NamedValue
 	if !ok {
 		return nil, s.g.done(errNoExec)
 	}
-	rows, err := sq.QueryContext(ctx, args)
+	rows, err := sq.QueryContext(s.g.bound(ctx), args)
 	if err != nil {
 		return nil, s.g.done(err)
 	}
