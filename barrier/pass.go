@@ -45,7 +45,7 @@ type PassResult struct {
 // The error says what could not be read or done; the rest was.
 func (r *Resolver) Pass(ctx context.Context) (PassResult, error) {
 	p := &pass{r: r, now: time.Now(), PassResult: PassResult{Verdicts: make(map[Verdict]int)}}
-	err := errors.Join(r.completeAll(ctx), p.walk(ctx))
+	err := errors.Join(p.walk(ctx), r.completeAll(ctx))
 	if ctx.Err() != nil {
 		return p.PassResult, err // half a picture is no measurement
 	}

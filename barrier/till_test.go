@@ -21,7 +21,10 @@ import (
 	"github.com/tcckit/tcckit/tcc"
 )
 
-const tillTry = "/shop.Till/TryTake"
+const (
+	tillTry = "/shop.Till/TryTake"
+	testKey = "0123456789abcdef0123456789abcdef"
+)
 
 // till is a participant behind gRPC: Try takes one from free to held, Confirm
 // moves it to spent, Cancel back to free.
@@ -51,7 +54,7 @@ func openTill(t *testing.T, db *database.DB) *till {
 	t.Helper()
 	_, err := db.SQL().ExecContext(t.Context(), "INSERT INTO till (id, free, held, spent) VALUES (1, 1000, 0, 0)")
 	require.NoError(t, err)
-	ring, err := tcc.NewKeyring("k", map[string][]byte{"k": []byte("0123456789abcdef0123456789abcdef")})
+	ring, err := tcc.NewKeyring("k", map[string][]byte{"k": []byte(testKey)})
 	require.NoError(t, err)
 	s := &till{t: t, db: db, keys: ring}
 	intercept, err := tcc.UnaryServerInterceptor(tcc.ServerConfig{Keys: ring, Logger: slog.New(slog.DiscardHandler)})

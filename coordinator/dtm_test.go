@@ -58,6 +58,9 @@ func TestDTM(t *testing.T) {
 		{"run", testRun},
 		// query_test.go
 		{"query", testQuery},
+		// retry_test.go
+		{"retry now", testRetryNow},
+		{"next cancel", testNextCancel},
 		// restart_test.go
 		{"killed between prepare and submit", testKilledBeforeSubmit},
 		{"killed after submit", testKilledAfterSubmit},

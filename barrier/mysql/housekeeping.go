@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tcckit/tcckit/barrier"
@@ -56,28 +57,32 @@ func (s *Store) Sweep(ctx context.Context, opts barrier.SweepOptions) (barrier.S
 }
 
 // deleteOld deletes rows by their whole keys, and looks at state and age
-// again. It names each key by itself, for MariaDB reads the whole index for
-// (gid, branch_id) IN ((?, ?)) with a single pair.
+// again.
 func (s *Store) deleteOld(ctx context.Context, keys []barrier.Position, retention time.Duration) (int64, error) {
 	if len(keys) == 0 {
 		return 0, nil
 	}
-	q := make([]byte, 0, 160+30*len(keys))
-	q = append(q, "DELETE FROM sub_transaction_barrier WHERE state <> 1 AND updated_at < UTC_TIMESTAMP(3) - INTERVAL ? SECOND AND ("...)
 	args := make([]any, 0, 1+2*len(keys))
 	args = append(args, int64(retention/time.Second))
-	for i, k := range keys {
-		if i > 0 {
-			q = append(q, " OR "...)
-		}
-		q = append(q, "gid = ? AND branch_id = ?"...)
+	for _, k := range keys {
 		args = append(args, k.GID, k.BranchID)
 	}
-	res, err := s.db.ExecContext(ctx, string(append(q, ')')), args...)
+	res, err := s.db.ExecContext(ctx,
+		"DELETE FROM sub_transaction_barrier WHERE state <> 1 AND updated_at < UTC_TIMESTAMP(3) - INTERVAL ? SECOND AND "+anyOf(len(keys)), args...)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// anyOf is the condition that a row has one of n keys. MariaDB reads the whole
+// index for a list of one pair, and MySQL takes 100 ms to find the ranges of a
+// thousand pairs that are joined by OR.
+func anyOf(n int) string {
+	if n == 1 {
+		return "gid = ? AND branch_id = ?"
+	}
+	return "(gid, branch_id) IN ((?, ?)" + strings.Repeat(", (?, ?)", n-1) + ")"
 }
 
 // Stuck implements barrier.Store. It reads the whole table in the worst case,
