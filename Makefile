@@ -43,6 +43,11 @@ test-examples: servers ## Test docs/examples
 test-short: ## Test what needs no server
 	go test -race -short $(FLAGS) $(PACKAGES)
 
+.PHONY: test-mutations
+test-mutations: export TMPDIR := $(or $(RAM_DIR),$(TMPDIR),/tmp)
+test-mutations: servers ## Plant bugs in the barrier, each of which a test must find
+	bin/withservers -servers mysql -- go run ./internal/mutations
+
 .PHONY: test-long
 test-long: build stock servers ## Test with larger numbers, five times over: an hour
 	TCCKIT_TEST_LONG=1 bin/withservers -- go test -race -count=5 -timeout 3h $(FLAGS) $(PACKAGES)

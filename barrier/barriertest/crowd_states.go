@@ -28,7 +28,8 @@ func crowdStates() []testCase {
 }
 
 // crowdEveryCell: each phase arrives at each state, all in one crowd, beside
-// branches that just go on.
+// branches that just go on. The business would have no objection to any of them:
+// another branch holds as much of the same item.
 func crowdEveryCell(w *world) {
 	var special []member
 	for _, s := range allStates {
@@ -39,9 +40,12 @@ func crowdEveryCell(w *world) {
 		}
 	}
 	before := make(map[*branch]barrier.State)
+	var others []*branch
 	for _, m := range special {
 		before[m.b] = w.state(w.t, m.b)
+		others = append(others, w.debit(m.b.lines[0].item, m.b.lines[0].qty))
 	}
+	w.tried(others...)
 	w.together(w.among(special...))
 	for _, m := range special {
 		w.wantState(after(before[m.b], m.p), m.b)

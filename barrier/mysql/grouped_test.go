@@ -33,7 +33,7 @@ type grouped struct {
 const accounts = 130
 
 // onEachGrouped runs f on each kind of server.
-func onEachGrouped(t *testing.T, opts mysql.Options, f func(g *grouped)) {
+func onEachGrouped(t *testing.T, opts mysql.Options, f func(t *testing.T, g *grouped)) {
 	onEach(t, func(t *testing.T, cfg *mysqldriver.Config) {
 		own := cfg.Clone()
 		g := &grouped{t: t, cfg: cfg, wire: record(t, own)}
@@ -50,7 +50,7 @@ func onEachGrouped(t *testing.T, opts mysql.Options, f func(g *grouped)) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, g.store.Close()) }()
 		defer g.all.Wait()
-		f(g)
+		f(t, g)
 	})
 }
 
@@ -143,6 +143,8 @@ func (g *grouped) queue(gid string, p tcc.Phase, work barrier.Work) *sent {
 	s, waits := g.deliver(gid, p, work)
 	select {
 	case <-waits:
+	case err := <-s.answer:
+		require.FailNow(g.t, "answered instead of queued", "%s: %v", gid, err)
 	case <-time.After(time.Minute):
 		require.FailNow(g.t, "not queued", gid)
 	}
