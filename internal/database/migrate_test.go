@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/internal/database"
 	"github.com/tcckit/tcckit/internal/database/databasetest"
 	"github.com/tcckit/tcckit/internal/testserver"
@@ -149,6 +150,35 @@ func TestMigrateReportsABrokenMigration(t *testing.T) {
 			res, err := database.Migrate(t.Context(), database.MigrateConfig{DSN: databasetest.DSN(t, kind), Migrations: broken, Logger: databasetest.Logger(t)})
 			require.ErrorContains(t, err, "version:3")
 			require.Equal(t, []int64{1, 2}, res.Applied)
+		})
+	}
+}
+
+// A database of a release that kept no resolutions gets their table, and its
+// data stays.
+func TestMigrateAddsTheResolutions(t *testing.T) {
+	t.Parallel()
+	for _, kind := range databasetest.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			dsn := databasetest.DSN(t, kind)
+			_, err := migrate(t, dsn)
+			require.NoError(t, err)
+			db := databasetest.Open(t, dsn, migrations())
+			store, ok := db.Barrier().(barrier.ResolutionStore)
+			require.True(t, ok)
+			_, err = db.SQL().ExecContext(t.Context(), "DROP TABLE barrier_resolution")
+			require.NoError(t, err)
+			_, err = store.Resolutions(t.Context(), barrier.ResolutionsOptions{})
+			require.ErrorContains(t, err, "ResolutionSchema")
+
+			for range 2 {
+				res, err := migrate(t, dsn)
+				require.NoError(t, err)
+				require.Equal(t, database.MigrateResult{Version: 2}, res)
+				_, err = store.Resolutions(t.Context(), barrier.ResolutionsOptions{})
+				require.NoError(t, err)
+			}
 		})
 	}
 }
