@@ -229,8 +229,10 @@ func TestOrphansByHand(t *testing.T) {
 		_, log = o.resolve(1, "--gid=nobodys", "--confirm", "--reason=x")
 		require.Contains(t, log, "no such branch")
 		for _, bad := range [][]string{
-			{"--gid=forgotten", "--cancel", "--confirm", "--reason=x"}, {"--gid=forgotten", "--reason=x"},
-			{"--gid=forgotten", "--cancel"}, {"--reason=x"},
+			{"--gid=forgotten", "--cancel", "--confirm", "--reason=x"},
+			{"--gid=forgotten", "--reason=x"},
+			{"--gid=forgotten", "--cancel"},
+			{"--reason=x"},
 		} {
 			o.resolve(2, bad...)
 		}
