@@ -2,6 +2,8 @@ package account
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 
 	"gorm.io/gorm"
 
@@ -19,7 +21,21 @@ func (s *Service) on(ctx context.Context, tx barrier.Tx) *gorm.DB {
 		// With a context the session gets a Statement of its own.
 		Context: ctx,
 	})
-	db.Statement.ConnPool = tx
-	db.ConnPool = tx // or a session made from this one could find gorm's pool
+	db.Statement.ConnPool = branch{tx}
+	db.ConnPool = branch{tx} // or a session made from this one could find gorm's pool
 	return db
+}
+
+// branch is a branch as gorm sees it.
+type branch struct{ barrier.Tx }
+
+var (
+	_ gorm.ConnPoolBeginner = branch{}
+
+	errNested = errors.New("a branch is one transaction already, which the barrier begins and ends")
+)
+
+// BeginTx implements gorm.ConnPoolBeginner. It always fails.
+func (branch) BeginTx(context.Context, *sql.TxOptions) (gorm.ConnPool, error) {
+	return nil, errNested
 }
