@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -34,4 +35,26 @@ func TestBenchOrder(t *testing.T) {
 	keys, err := client.Keys(t.Context(), "{tcckit-bench-*").Result()
 	require.NoError(t, err)
 	require.Empty(t, keys, "DTM's keys are deleted")
+}
+
+func TestBenchBarrier(t *testing.T) {
+	server := testserver.MySQL(t).Clone()
+	server.DBName = ""
+	c := start(t, []string{"TCCKIT_TEST_MYSQL=" + server.FormatDSN()}, "bench", "barrier", "--duration=100ms", "--rounds=1", "--rows=1500")
+	require.Equal(t, 0, c.code())
+	lines := strings.Split(strings.TrimSpace(c.out.String()), "\n")
+	var figures map[string]float64
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &figures))
+	for _, name := range []string{"spread_32", "spread_128", "hot_32", "hot_128", "single_overhead", "closure_overhead", "bytes_per_branch", "allocs_per_branch"} {
+		require.Positive(t, figures[name], name)
+	}
+	require.Contains(t, figures, "deadlocks_per_1000")
+	require.Len(t, figures, 9)
+
+	db, err := sql.Open("mysql", server.FormatDSN())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	var left int
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name LIKE 'tcckit\\_bench\\_%'").Scan(&left))
+	require.Zero(t, left, "the database is dropped")
 }

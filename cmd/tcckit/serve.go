@@ -86,6 +86,7 @@ refuses to start.`,
 	flags.StringVar(&cfg.Admin, "admin", defaultAdmin, "HTTP address of /metrics, /healthz, /readyz and /debug/pprof, none if empty; it asks nobody who they are")
 	dsns.register(flags)
 	flags.IntVar(&cfg.MaxConns, "max-conns", 0, "most connections to one MySQL database (default 32)")
+	flags.IntVar(&cfg.Batch, "batch", 0, "most branches that share one transaction of a MySQL database; 1 gives each its own (default 64)")
 	flags.BoolVar(&cfg.Migrate, "migrate", false, "create the databases and bring their tables up to date first")
 	flags.StringVar(&cfg.DTMGRPC, "dtm-grpc", defaultDTMGRPC, "host:port of DTM's gRPC API")
 	flags.StringVar(&cfg.DTMHTTP, "dtm-http", defaultDTMHTTP, "URL of DTM's HTTP API")

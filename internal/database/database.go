@@ -30,6 +30,9 @@ type Config struct {
 	Migrations fs.FS
 	// MaxConns limits the connections to a MySQL server. 0 means 32.
 	MaxConns int
+	// Batch is the most branches that share one transaction of a MySQL
+	// server. 0 means 64, 1 that each has one of its own.
+	Batch int
 	// Logger receives retries and what is worth knowing at start. Nil means
 	// slog.Default.
 	Logger *slog.Logger
@@ -74,7 +77,7 @@ func openMySQL(ctx context.Context, src source, cfg Config) (*DB, error) {
 	if err := checkMigrations(ctx, src, cfg.Migrations); err != nil {
 		return nil, err
 	}
-	store, err := mysql.Open(ctx, src.mysql, mysql.Options{MaxConns: cfg.MaxConns, Logger: cfg.Logger, MeterProvider: cfg.MeterProvider})
+	store, err := mysql.Open(ctx, src.mysql, mysql.Options{MaxConns: cfg.MaxConns, Batch: cfg.Batch, Logger: cfg.Logger, MeterProvider: cfg.MeterProvider})
 	if err != nil {
 		return nil, err
 	}

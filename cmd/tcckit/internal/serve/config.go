@@ -20,6 +20,8 @@ type Config struct {
 	Databases map[string]string
 	// MaxConns limits the connections to one database; 0 means the default of package database.
 	MaxConns int
+	// Batch is the most branches that share one transaction; 0 means the default of package database.
+	Batch int
 	// Migrate brings the databases up to date first.
 	Migrate bool
 
@@ -36,7 +38,7 @@ type Config struct {
 	// the default of package coordinator.
 	RetryInterval time.Duration
 
-	// Housekeeping is what is done for the databases. Its resolver needs the coordinator, too.
+	// Housekeeping is what is done for the databases.
 	Housekeeping
 
 	// Keys sign and verify what begins a global transaction. Nil: nothing is signed, and everything that
@@ -76,10 +78,13 @@ func (c *Config) validate() error {
 	if c.MaxConns < 0 {
 		errs = append(errs, fmt.Errorf("at most %d database connections: want more than 0", c.MaxConns))
 	}
+	if c.Batch < 0 {
+		errs = append(errs, fmt.Errorf("at most %d branches in a transaction: want more than 0", c.Batch))
+	}
 	if err := c.Housekeeping.validate(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.serves("order") || c.ResolveInterval > 0 {
+	if c.serves("order") || c.AskCoordinator {
 		errs = append(errs, c.validateDTM()...)
 	}
 	return errors.Join(errs...)

@@ -106,7 +106,7 @@ func (p *process) openDatabase(ctx context.Context, s service) (*database.DB, er
 		}
 	}
 	db, err := database.Open(ctx, database.Config{
-		DSN: dsn, Migrations: s.migrations(), MaxConns: p.cfg.MaxConns, Logger: log, MeterProvider: p.telemetry.MeterProvider(),
+		DSN: dsn, Migrations: s.migrations(), MaxConns: p.cfg.MaxConns, Batch: p.cfg.Batch, Logger: log, MeterProvider: p.telemetry.MeterProvider(),
 	})
 	if err != nil {
 		return nil, err
