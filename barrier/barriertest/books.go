@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -46,6 +48,25 @@ func (bk *books) item(t tb, k kind, id string, qty int64) item {
 	require.NoError(t, err)
 	bk.funds[it] = qty
 	return it
+}
+
+// rows makes the rows of new items, and enters them into the books.
+func (bk *books) rows(t tb, funds map[item]int64) {
+	t.Helper()
+	for _, k := range []kind{account, stock} {
+		var values []string
+		var args []any
+		for it, qty := range funds {
+			if it.kind == k {
+				values, args = append(values, "(?, ?, 0, 0)"), append(args, it.id, qty)
+			}
+		}
+		if len(values) > 0 {
+			_, err := bk.db.ExecContext(context.Background(), "INSERT INTO "+k.table+" (id, available, "+k.held+", "+k.gone+") VALUES "+strings.Join(values, ", "), args...)
+			require.NoError(t, err)
+		}
+	}
+	maps.Copy(bk.funds, funds)
 }
 
 // refill adds to what is available.

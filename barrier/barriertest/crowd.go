@@ -161,10 +161,12 @@ func (w *world) again(members []member) {
 // from the others by what is left of it.
 func (w *world) items(k kind, n int, qty int64) []item {
 	w.t.Helper()
-	list := make([]item, n)
+	list, funds := make([]item, n), make(map[item]int64, n)
 	for i := range list {
-		list[i] = w.item(w.t, k, "i"+w.newID(), qty+int64(i))
+		list[i] = item{k, w.prefix + "i" + w.newID()}
+		funds[list[i]] = qty + int64(i)
 	}
+	w.rows(w.t, funds)
 	return list
 }
 

@@ -61,7 +61,7 @@ func (k *killing) round(n int, kill, restart func()) {
 		}
 		return answer{}
 	})
-	moment := rand.Int64N(1500) //nolint:gosec // any moment will do
+	moment := rand.Int64N(1500) // any moment will do
 	k.w.eventually("the callers to be at work", func() bool { return answered.Load() >= moment || callers.returned() })
 	kill()
 	killed := answered.Load()

@@ -15,7 +15,21 @@ const (
 type delivery struct {
 	branch int
 	phase  tcc.Phase
+	flaw   flaw
 }
+
+// flaw is what is wrong with a delivery.
+type flaw string
+
+const (
+	none flaw = ""
+	// violates: the business violates a constraint.
+	violates flaw = "violates a constraint"
+	// gone: its caller has gone before it begins.
+	gone flaw = "its caller has gone"
+	// leaves: its caller goes while it runs.
+	leaves flaw = "its caller leaves"
+)
 
 // model is what the barrier and the business ought to be: the state of each
 // branch by barrier.Decide, and what is available of each item. It is small
@@ -47,7 +61,13 @@ func newModel(b *branch) model {
 
 // deliver returns what a delivery is answered and what it leaves.
 func (m model) deliver(c condition, d delivery) (verdict, condition) {
+	if d.flaw == gone {
+		return cancelled, c
+	}
 	action, next := barrier.Decide(c.states[d.branch], d.phase)
+	if action == barrier.Run && d.flaw == violates {
+		return internal, c
+	}
 	if action != barrier.Run {
 		v := expected(c.states[d.branch], d.phase)
 		c.states[d.branch] = next
@@ -87,11 +107,16 @@ func (m model) explain(ds []delivery, answers []answer) []condition {
 				continue
 			}
 			v, next := m.deliver(c, d)
-			if v != answers[i].verdict() {
-				continue
-			}
+			seen := answers[i].verdict()
 			used[i] = true
-			walk(next, n+1)
+			switch {
+			case v == seen:
+				walk(next, n+1)
+			case d.flaw == leaves && seen == cancelled:
+				// It was taken out, or it was finished without its caller.
+				walk(c, n+1)
+				walk(next, n+1)
+			}
 			used[i] = false
 		}
 	}

@@ -1,6 +1,7 @@
 package barriertest
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -29,6 +30,8 @@ func answersOf(verdicts ...verdict) []answer {
 			out = append(out, answer{err: tcc.Retry(errors.New("away"))})
 		case conflict(barrier.None):
 			out = append(out, answer{err: &tcc.ConflictError{State: barrier.None.String()}})
+		case cancelled:
+			out = append(out, answer{err: context.Canceled})
 		default:
 			out = append(out, answer{err: errors.New("a bug")})
 		}
@@ -56,7 +59,7 @@ func last() model {
 }
 
 func TestExplainFindsTheOrder(t *testing.T) {
-	try0, cancel0, try1 := delivery{0, tcc.Try}, delivery{0, tcc.Cancel}, delivery{1, tcc.Try}
+	try0, cancel0, try1 := delivery{phase: tcc.Try}, delivery{phase: tcc.Cancel}, delivery{branch: 1, phase: tcc.Try}
 	for _, c := range []struct {
 		deliveries []delivery
 		answers    []verdict
@@ -82,12 +85,36 @@ func TestExplainFindsTheOrder(t *testing.T) {
 }
 
 func TestExplainTellsWhatIsLeft(t *testing.T) {
-	left := last().explain([]delivery{{0, tcc.Try}, {0, tcc.Cancel}, {1, tcc.Try}}, answersOf(done, done, done))
+	left := last().explain([]delivery{{phase: tcc.Try}, {phase: tcc.Cancel}, {branch: 1, phase: tcc.Try}}, answersOf(done, done, done))
 	require.Len(t, left, 1)
 	require.Equal(t, []barrier.State{barrier.Cancelled, barrier.Tried}, left[0].states[:2])
 	require.Equal(t, int64(0), left[0].available[0])
 
-	left = last().explain([]delivery{{0, tcc.Try}, {1, tcc.Try}}, answersOf(rejected, done))
+	left = last().explain([]delivery{{phase: tcc.Try}, {branch: 1, phase: tcc.Try}}, answersOf(rejected, done))
 	require.Len(t, left, 1)
 	require.Equal(t, []barrier.State{barrier.Rejected, barrier.Tried}, left[0].states[:2])
+}
+
+func TestExplainAllowsForFlaws(t *testing.T) {
+	bad, goneTry := delivery{phase: tcc.Try, flaw: violates}, delivery{phase: tcc.Try, flaw: gone}
+	leaving, try, confirm := delivery{phase: tcc.Try, flaw: leaves}, delivery{phase: tcc.Try}, delivery{phase: tcc.Confirm}
+	for _, c := range []struct {
+		deliveries []delivery
+		answers    []verdict
+		explained  bool
+	}{
+		{[]delivery{bad}, []verdict{internal}, true},
+		{[]delivery{bad}, []verdict{done}, false},
+		{[]delivery{bad, try}, []verdict{duplicate, done}, true},
+		{[]delivery{bad, try}, []verdict{internal, duplicate}, false},
+		{[]delivery{goneTry, try}, []verdict{cancelled, done}, true},
+		{[]delivery{goneTry, try}, []verdict{cancelled, duplicate}, false},
+		{[]delivery{leaving, try}, []verdict{cancelled, done}, true},
+		{[]delivery{leaving, try}, []verdict{cancelled, duplicate}, true},
+		{[]delivery{leaving, confirm}, []verdict{cancelled, done}, true},
+		{[]delivery{leaving, confirm}, []verdict{cancelled, duplicate}, false},
+		{[]delivery{try}, []verdict{cancelled}, false},
+	} {
+		require.Equal(t, c.explained, len(last().explain(c.deliveries, answersOf(c.answers...))) > 0, "%v: %v", c.deliveries, c.answers)
+	}
 }

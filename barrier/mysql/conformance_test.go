@@ -17,22 +17,31 @@ func TestConformance(t *testing.T) { onEachHarness(t, barriertest.Run) }
 
 func TestProperty(t *testing.T) { onEachHarness(t, barriertest.Property) }
 
+func TestMixtures(t *testing.T) { onEachHarness(t, barriertest.Mixtures) }
+
 // onEachHarness runs f on each kind of server, with work under each isolation
 // level, and with a transaction for each branch.
 func onEachHarness(t *testing.T, f func(*testing.T, barriertest.Harness)) {
-	for _, c := range []struct {
+	type harness struct {
 		name    string
 		dialect barriertest.Dialect
 		server  func(testing.TB) *mysqldriver.Config
 		opts    mysql.Options
-	}{
+	}
+	harnesses := []harness{
 		{"MySQL/ReadCommitted", barriertest.MySQL, testserver.MySQL, mysql.Options{}},
 		{"MySQL/RepeatableRead", barriertest.MySQL, testserver.MySQL, mysql.Options{RepeatableRead: true}},
 		{"MariaDB/ReadCommitted", barriertest.MariaDB, testserver.MariaDB, mysql.Options{}},
 		{"MariaDB/RepeatableRead", barriertest.MariaDB, testserver.MariaDB, mysql.Options{RepeatableRead: true}},
 		{"MySQL/OneByOne", barriertest.MySQL, testserver.MySQL, mysql.Options{Batch: 1}},
-		{"MariaDB/OneByOne", barriertest.MariaDB, testserver.MariaDB, mysql.Options{Batch: 1, RepeatableRead: true}},
-	} {
+	}
+	if testserver.Volume(0, 1) == 1 {
+		harnesses = append(harnesses,
+			harness{"MariaDB/OneByOne", barriertest.MariaDB, testserver.MariaDB, mysql.Options{Batch: 1, RepeatableRead: true}},
+			harness{"MySQL/ThreeWorkers", barriertest.MySQL, testserver.MySQL, mysql.Options{Batch: 8, Workers: 3}},
+		)
+	}
+	for _, c := range harnesses {
 		t.Run(c.name, func(t *testing.T) {
 			f(t, barriertest.Harness{Dialect: c.dialect, Open: func(t *testing.T) barriertest.Database {
 				return openDatabase(t, c.server(t), c.opts)

@@ -31,3 +31,5 @@ func openFile(t *testing.T) barriertest.Database {
 func TestConformance(t *testing.T) { barriertest.Run(t, harness) }
 
 func TestProperty(t *testing.T) { barriertest.Property(t, harness) }
+
+func TestMixtures(t *testing.T) { barriertest.Mixtures(t, harness) }

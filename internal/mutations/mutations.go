@@ -31,7 +31,8 @@ func transactionBugs() []mutation {
 	return []mutation{
 		{
 			name: "the barrier row is committed before the business",
-			edits: []edit{{session,
+			edits: []edit{{
+				session,
 				"	business := len(steps)\n	if !s.stepwise {",
 				"	steps = append(steps, step{query: commit}, step{query: start}, step{query: savepoint})\n	business := len(steps)\n	if !s.stepwise {",
 			}},
@@ -40,7 +41,8 @@ func transactionBugs() []mutation {
 		},
 		{
 			name: "a batch's barrier rows are committed before its business",
-			edits: []edit{{plan,
+			edits: []edit{{
+				plan,
 				"	p.addBusiness()\n	return p\n",
 				"	p.steps = append(p.steps, step{query: commit}, step{query: start})\n	p.addBusiness()\n	return p\n",
 			}},
@@ -49,7 +51,8 @@ func transactionBugs() []mutation {
 		},
 		{
 			name: "a rejection is rolled back and forgotten",
-			edits: []edit{{session,
+			edits: []edit{{
+				session,
 				"[]step{{query: undo}, {updateRejected, []any{reason, b.GID, b.ID}}, {query: commit}}",
 				"[]step{{query: undo}, {updateRejected, []any{reason, b.GID, b.ID}}, {query: rollback}}",
 			}},
@@ -58,7 +61,8 @@ func transactionBugs() []mutation {
 		},
 		{
 			name: "a rejection in a batch is not marked",
-			edits: []edit{{plan,
+			edits: []edit{{
+				plan,
 				"	for _, f := range p.rejected {\n		reason, err",
 				"	for _, f := range p.rejected[:0] {\n		reason, err",
 			}},
@@ -67,7 +71,8 @@ func transactionBugs() []mutation {
 		},
 		{
 			name: "a rejection keeps what the branch did before it",
-			edits: []edit{{session,
+			edits: []edit{{
+				session,
 				"[]step{{query: undo}, {updateRejected, ",
 				"[]step{{query: savepoint}, {updateRejected, ",
 			}},
@@ -76,7 +81,8 @@ func transactionBugs() []mutation {
 		},
 		{
 			name: "work goes on after a deadlock",
-			edits: []edit{{guard,
+			edits: []edit{{
+				guard,
 				"	case g.failure != nil:\n",
 				"	case g.failure != nil && g.ended:\n",
 			}},
@@ -154,7 +160,8 @@ func batchBugs() []mutation {
 	return []mutation{
 		{
 			name: "two rows of a batch are swapped",
-			edits: []edit{{plan,
+			edits: []edit{{
+				plan,
 				"		for _, sh := range shares {\n			b := sh.Call.Branch\n			args = append(args, b.GID, b.ID, b.Method, digits(sh.Call.Request), digits(sh.Response))\n",
 				"		for i, sh := range shares {\n			b := sh.Call.Branch\n			args = append(args, b.GID, b.ID, b.Method, digits(sh.Call.Request), digits(shares[(i+1)%len(shares)].Response))\n",
 			}},
