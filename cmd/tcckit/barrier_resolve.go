@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os/user"
 	"text/tabwriter"
 	"time"
@@ -134,7 +133,7 @@ func (r *resolve) run(cmd *cobra.Command) (err error) {
 	coordinator := newAsked(client)
 	resolver, err := barrier.NewResolver(barrier.ResolverConfig{
 		Store: store, Coordinator: coordinator, Sender: &barrier.GRPCSender{Conn: conn, Keys: ring},
-		OlderThan: r.olderThan.duration(), Logger: log.With(slog.String("by", "tcckit barrier resolve")),
+		OlderThan: r.olderThan.duration(), Logger: log,
 	})
 	if err != nil {
 		return err

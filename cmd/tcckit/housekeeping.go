@@ -25,18 +25,15 @@ func defaultHousekeeping() housekeeping {
 func (h *housekeeping) register(flags *pflag.FlagSet) {
 	flags.Var(&h.sweep, "sweep-interval", "time between two sweeps of the barrier, 0 for none")
 	flags.Var(&h.retention, "retention", "how long ago a branch must have ended to be swept")
-	flags.Var(&h.resolve, "resolve-interval", "time between two looks for branches that are stuck, which are then finished as the coordinator decided, 0 for none; needs --dtm-http for services other than order")
+	flags.Var(&h.resolve, "resolve-interval", "time between two looks for branches that are stuck, which are then finished as the coordinator decided, 0 for none; services other than order only count them unless --dtm-http is given")
 	flags.Var(&h.stuck, "stuck-after", "from what age a branch that is neither confirmed nor cancelled is stuck")
 }
 
-// of leaves out the looking for stuck branches where nobody said where the coordinator is.
+// of asks the coordinator only where somebody said where it is.
 func (h *housekeeping) of(flags *pflag.FlagSet, services []string) serve.Housekeeping {
-	out := serve.Housekeeping{
+	return serve.Housekeeping{
 		SweepInterval: h.sweep.duration(), Retention: h.retention.duration(),
 		ResolveInterval: h.resolve.duration(), StuckAfter: max(h.stuck.duration(), time.Millisecond),
+		AskCoordinator: slices.Contains(services, "order") || flags.Changed("dtm-http"),
 	}
-	if !slices.Contains(services, "order") && !flags.Changed("dtm-http") {
-		out.ResolveInterval = 0
-	}
-	return out
 }

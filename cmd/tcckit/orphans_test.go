@@ -273,20 +273,42 @@ func TestServeResolvesOrphans(t *testing.T) {
 		o.forceStop(stopped)
 		o.submitAgain(lost)
 		o.eventually("its orphans are finished", func() bool { return o.sums() == [3]int64{1000 - 50, 48, 2} })
-		metrics := ""
 		o.eventually("its metrics say so", func() bool {
-			_, metrics = get(t, "http://"+o.Admin+"/metrics")
-			return strings.Contains(metrics, `tcckit_barrier_stuck{participant="account",verdict="in_progress"} 1`) &&
-				strings.Contains(metrics, `tcckit_barrier_stuck{participant="account",verdict="forgotten"} 1`)
+			_, metrics := get(t, "http://"+o.Admin+"/metrics")
+			for _, want := range []string{
+				`tcckit_barrier_stuck{participant="account",verdict="in_progress"} 1`,
+				`tcckit_barrier_stuck{participant="account",verdict="forgotten"} 1`,
+				`tcckit_barrier_stuck_oldest_age_seconds{participant="account"}`,
+				`tcckit_barrier_resolutions_total{basis="coordinator",participant="account",phase="confirm",result="done"} 1`,
+				`tcckit_barrier_resolutions_total{basis="coordinator",participant="account",phase="cancel",result="done"} 1`,
+				`tcckit_barrier_sweep_duration_seconds_count{participant="account"}`,
+				`tcckit_barrier_sweep_scanned_total{participant="account"}`,
+			} {
+				if !strings.Contains(metrics, want) {
+					return false
+				}
+			}
+			return true
 		})
-		require.Contains(t, metrics, `tcckit_barrier_resolutions_total{basis="coordinator",participant="account",phase="confirm",result="done"} 1`)
-		require.Contains(t, metrics, `tcckit_barrier_resolutions_total{basis="coordinator",participant="account",phase="cancel",result="done"} 1`)
-		require.Contains(t, metrics, `tcckit_barrier_stuck_oldest_age_seconds{participant="account"}`)
-		require.Contains(t, metrics, `tcckit_barrier_sweep_duration_seconds_count{participant="account"}`)
-		require.Contains(t, metrics, `tcckit_barrier_sweep_scanned_total{participant="account"}`)
 		require.Contains(t, o.log.String(), "a branch was finished in the coordinator's place")
 		info, err := o.client.Query(t.Context(), waiting)
 		require.NoError(t, err)
 		require.Equal(t, coordinator.Submitted, info.Status)
+	})
+}
+
+// A service that does not know the coordinator counts what is stuck, and leaves
+// it alone.
+func TestServeCountsWhatIsStuck(t *testing.T) {
+	t.Parallel()
+	onEachOrphanage(t, []string{"--resolve-interval=200ms", "--stuck-after=1ms"}, func(o *orphanage) {
+		o.forgotten("forgotten", 32)
+		o.forceStop(o.waiting(o.branch(1, refusing(o.t))))
+		o.eventually("its metrics say so", func() bool {
+			_, metrics := get(o.t, "http://"+o.Admin+"/metrics")
+			return strings.Contains(metrics, `tcckit_barrier_stuck{participant="account",verdict="coordinator_away"} 2`)
+		})
+		o.eventually("its log says so", func() bool { return strings.Contains(o.log.String(), "not told where the coordinator is") })
+		require.Equal(o.t, [3]int64{1000 - 33, 33, 0}, o.sums())
 	})
 }

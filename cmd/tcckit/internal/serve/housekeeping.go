@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type Housekeeping struct {
 	// ResolveInterval is the time between two looks at branches that are stuck, 0 for none; StuckAfter is
 	// from what age they are.
 	ResolveInterval, StuckAfter time.Duration
+	// AskCoordinator: they are finished as the coordinator decided. Otherwise they are only counted.
+	AskCoordinator bool
 }
 
 func (h Housekeeping) validate() error {
@@ -61,9 +64,13 @@ func (p *process) resolver(service string, db *database.DB) (*barrier.Resolver, 
 	if !ok {
 		return nil, fmt.Errorf("the barrier of %s, a %T, keeps no record of resolutions", service, db.Barrier())
 	}
-	client, err := p.coordinator()
-	if err != nil {
-		return nil, err
+	var coordinator barrier.Coordinator = nobody{}
+	if p.cfg.AskCoordinator {
+		client, err := p.coordinator()
+		if err != nil {
+			return nil, err
+		}
+		coordinator = dtmview.New(client)
 	}
 	self, _ := reachable(p.listeners.internal)
 	conn, err := p.dial(self)
@@ -71,11 +78,20 @@ func (p *process) resolver(service string, db *database.DB) (*barrier.Resolver, 
 		return nil, err
 	}
 	return barrier.NewResolver(barrier.ResolverConfig{
-		Store: store, Coordinator: dtmview.New(client), Sender: &barrier.GRPCSender{Conn: conn, Keys: p.cfg.Keys},
+		Store: store, Coordinator: coordinator, Sender: &barrier.GRPCSender{Conn: conn, Keys: p.cfg.Keys},
 		OlderThan: p.cfg.StuckAfter, Interval: p.cfg.ResolveInterval,
 		Participant: service, Logger: p.cfg.Logger, MeterProvider: p.telemetry.MeterProvider(),
 	})
 }
+
+// nobody is the coordinator of a process that was not told where it is.
+type nobody struct{}
+
+var errNobody = errors.New("this process was not told where the coordinator is: --dtm-http")
+
+func (nobody) Look(context.Context, string) (barrier.View, error) { return barrier.View{}, errNobody }
+
+func (nobody) RetryNow(context.Context, time.Duration, int) (int, error) { return 0, errNobody }
 
 // startHousekeeping runs what looks after the barriers, and returns what ends it and waits for its end.
 func (p *process) startHousekeeping(ctx context.Context) (stop func()) {
