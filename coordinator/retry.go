@@ -24,8 +24,8 @@ const MaxRetryNow = 1000
 // What fails again waits twice as long as it would have: this is for when
 // whatever was in the way has been repaired, not for asking every minute. (A
 // transaction that has failed 25 to 30 times has an interval that no longer fits
-// DTM's arithmetic. On MySQL it is then tried every 10 s, on boltdb
-// after some 25 more times with every look that DTM takes.)
+// DTM's arithmetic. On MySQL it is then tried every 10 s, on boltdb after some
+// 25 more times with every look that DTM takes.)
 //
 // later is at least a second and is rounded up to whole seconds; limit is 1 to
 // [MaxRetryNow], 0 meaning the latter. It may be repeated. The error is an
