@@ -50,6 +50,37 @@ func TestResolveAsAPersonDecided(t *testing.T) {
 	})
 }
 
+// A transaction of which a branch is confirmed is not cancelled by halves.
+func TestResolveNothingByHalves(t *testing.T) {
+	t.Parallel()
+	onEachTill(t, func(t *testing.T, s *till) {
+		for _, id := range []string{"01", "02", "03"} {
+			require.NoError(t, s.send("g", id, tcc.Try))
+		}
+		require.NoError(t, s.send("g", "02", tcc.Confirm))
+		r := s.resolver(&oracle{})
+		d := barrier.Decision{GID: "g", Phase: tcc.Cancel, By: "ada", Reason: "CASE-118"}
+		_, err := r.Resolve(t.Context(), d)
+		var overtaken *barrier.OvertakenError
+		require.ErrorAs(t, err, &overtaken)
+		require.Equal(t, "02", overtaken.Branch.ID)
+		require.ErrorContains(t, err, "nothing was done")
+		s.requireSums(997, 2, 1)
+		require.Empty(t, s.records(""))
+		d.BranchID = "03"
+		_, err = r.Resolve(t.Context(), d)
+		require.NoError(t, err)
+		d.BranchID, d.Phase = "", tcc.Confirm
+		_, err = r.Resolve(t.Context(), d)
+		require.ErrorAs(t, err, &overtaken)
+		require.Equal(t, "03", overtaken.Branch.ID)
+		d.BranchID = "01"
+		_, err = r.Resolve(t.Context(), d)
+		require.NoError(t, err)
+		s.requireSums(998, 0, 2)
+	})
+}
+
 // A decision says who and why, or nothing is done.
 func TestResolveRefusesWhatCannotBeRecorded(t *testing.T) {
 	t.Parallel()

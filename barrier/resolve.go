@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcckit/tcckit/tcc"
@@ -42,30 +43,44 @@ func (e *OvertakenError) Error() string {
 // the participant was away, is simply made again.
 //
 // Errors: *[OvertakenError]; what the participant answered; an error that wraps
-// [ErrNoSuchBranch] if there is none in this database.
+// [ErrNoSuchBranch] if there is none in this database. Nothing is done about a
+// whole transaction of which a branch in this database ended the other way.
 func (r *Resolver) Resolve(ctx context.Context, d Decision) ([]Resolution, error) {
 	branches, err := r.cfg.Store.Branches(ctx, d.GID)
 	if err != nil {
 		return nil, err
 	}
+	meant := slices.DeleteFunc(branches, func(b Branch) bool { return d.BranchID != "" && b.BranchID != d.BranchID })
+	if len(meant) == 0 {
+		return nil, fmt.Errorf("%w: gid %s, branch %q", ErrNoSuchBranch, d.GID, d.BranchID)
+	}
+	if d.BranchID == "" {
+		if err := r.contradicted(meant, d.Phase); err != nil {
+			return nil, err
+		}
+	}
 	var done []Resolution
 	var errs []error
-	found := false
-	for _, b := range branches {
-		// Without a branch id the rest of the transaction's branches here are
-		// of interest only if they could have been meant.
-		if d.BranchID != "" && b.BranchID != d.BranchID {
-			continue
-		}
-		found = true
+	for _, b := range meant {
 		res, err := r.finish(ctx, b, Resolution{Phase: d.Phase, Basis: ByOperator, By: d.By, Reason: d.Reason})
 		done = append(done, res)
 		errs = append(errs, err)
 	}
-	if !found {
-		return nil, fmt.Errorf("%w: gid %s, branch %q", ErrNoSuchBranch, d.GID, d.BranchID)
-	}
 	return done, errors.Join(errs...)
+}
+
+// contradicted keeps a decision about a whole transaction from being done to
+// some of its branches after others have ended the other way.
+func (r *Resolver) contradicted(branches []Branch, phase tcc.Phase) error {
+	for _, b := range branches {
+		if b.State == Tried {
+			continue
+		}
+		if err := r.overtaken(tcc.Branch{GID: b.GID, ID: b.BranchID, Phase: phase}, b.State); err != nil {
+			return fmt.Errorf("nothing was done, decide about each branch by itself: %w", err)
+		}
+	}
+	return nil
 }
 
 // ErrNoSuchBranch says that the database has no barrier row of a branch: it was
