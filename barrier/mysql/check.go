@@ -21,6 +21,9 @@ type facts struct {
 	mariaDB  bool
 	multi    bool // several statements with arguments in one round trip
 	lockWait time.Duration
+	// volatile is the setting under which the server acknowledges a COMMIT
+	// that it may still lose; empty if there is none.
+	volatile string
 }
 
 // check finds out whether the barrier's rules can hold on db, and says what to
@@ -39,11 +42,17 @@ func check(ctx context.Context, db *sql.DB) (facts, error) {
 func checkServer(ctx context.Context, db *sql.DB, f *facts) error {
 	var database sql.NullString
 	var logBin, format, mode string
-	var lockWait int64
-	err := db.QueryRowContext(ctx, "SELECT VERSION(), DATABASE(), @@log_bin, @@binlog_format, @@sql_mode, @@innodb_lock_wait_timeout").
-		Scan(&f.version, &database, &logBin, &format, &mode, &lockWait)
+	var lockWait, flush, syncBinlog int64
+	err := db.QueryRowContext(ctx, "SELECT VERSION(), DATABASE(), @@log_bin, @@binlog_format, @@sql_mode, @@innodb_lock_wait_timeout, @@innodb_flush_log_at_trx_commit, @@sync_binlog").
+		Scan(&f.version, &database, &logBin, &format, &mode, &lockWait, &flush, &syncBinlog)
 	if err != nil {
 		return connectError(err)
+	}
+	switch {
+	case flush != 1:
+		f.volatile = fmt.Sprintf("innodb_flush_log_at_trx_commit = %d", flush)
+	case logBin == "1" && syncBinlog != 1:
+		f.volatile = fmt.Sprintf("sync_binlog = %d", syncBinlog)
 	}
 	f.lockWait = time.Duration(lockWait) * time.Second
 	f.mariaDB = strings.Contains(f.version, "MariaDB")

@@ -109,6 +109,9 @@ func newStore(ctx context.Context, db *sql.DB, opts Options, owned bool) (*Store
 		return nil, fmt.Errorf("barrier/mysql: %w", err)
 	}
 	s := &Store{db: db, owned: owned, opts: opts, facts: f, retry: retry, size: size, logger: opts.Logger}
+	if f.volatile != "" {
+		s.logger.WarnContext(ctx, "barrier: the server may lose branches that it has acknowledged when it or its machine fails: see docs/guarantees.md, Under which settings", "setting", f.volatile)
+	}
 	if !owned {
 		s.reportSlowPaths(ctx)
 	}

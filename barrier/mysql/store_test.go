@@ -240,3 +240,26 @@ func TestStatementsAreText(t *testing.T) {
 		require.Equal(t, binary.Request, stuck[0].Request)
 	})
 }
+
+// The server's settings are the operator's, but not in silence.
+func TestOpenWarnsOfCommitsThatMayBeLost(t *testing.T) {
+	server := testserver.StartMySQL(t)
+	cfg := server.Database()
+	exec(t, cfg, mysql.Schema)
+	for _, c := range []struct{ set, want string }{
+		{"SET GLOBAL innodb_flush_log_at_trx_commit = 1, GLOBAL sync_binlog = 1", ""},
+		{"SET GLOBAL sync_binlog = 0", "sync_binlog = 0"},
+		{"SET GLOBAL innodb_flush_log_at_trx_commit = 2", "innodb_flush_log_at_trx_commit = 2"},
+	} {
+		exec(t, cfg, c.set)
+		var log bytes.Buffer
+		s, err := mysql.Open(t.Context(), cfg, mysql.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		if c.want == "" {
+			require.Empty(t, log.String())
+		} else {
+			require.Contains(t, log.String(), c.want)
+		}
+	}
+}
