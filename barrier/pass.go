@@ -42,11 +42,19 @@ type PassResult struct {
 // more than an hour to call a branch of this database; and it only reports what
 // the coordinator does not know, contradicts itself about, or cannot be asked.
 //
+// It reads the whole table, which those of [Resolver.Run] do only now and then.
 // The error says what could not be read or done; the rest was.
 func (r *Resolver) Pass(ctx context.Context) (PassResult, error) {
+	return r.pass(ctx, newWindow())
+}
+
+func (r *Resolver) pass(ctx context.Context, w *window) (PassResult, error) {
 	p := &pass{r: r, now: time.Now(), PassResult: PassResult{Verdicts: make(map[Verdict]int)}}
-	err := errors.Join(p.walk(ctx), r.completeAll(ctx))
-	if ctx.Err() != nil {
+	from, known := w.begin(p.now, r.cfg.OlderThan)
+	read := errors.Join(p.again(ctx, known), p.walk(ctx, from))
+	w.end(p.left, read == nil)
+	err := errors.Join(append(p.failed, read, r.completeAll(ctx))...)
+	if read != nil || ctx.Err() != nil {
 		return p.PassResult, err // half a picture is no measurement
 	}
 	err = errors.Join(err, p.retry(ctx))
@@ -103,33 +111,52 @@ type pass struct {
 	view View
 	// waiting are the times until the next retries of what has waited long.
 	waiting []time.Duration
+	// left are the rows that stay TRIED, failed why some of them do.
+	left   []Position
+	failed []error
 }
 
-func (p *pass) walk(ctx context.Context) error {
-	opts := StuckOptions{OlderThan: p.r.cfg.OlderThan, Limit: passPage}
-	var errs []error
+// again looks at rows that were stuck before. Its error says what could not be
+// read.
+func (p *pass) again(ctx context.Context, known []Position) error {
+	for _, k := range known {
+		branches, err := p.r.cfg.Store.Branches(ctx, k.GID)
+		if err != nil {
+			return err
+		}
+		for _, b := range branches {
+			if b.BranchID == k.BranchID && b.State == Tried {
+				p.look(ctx, b.StuckBranch)
+			}
+		}
+	}
+	return nil
+}
+
+// walk looks at the stuck rows from a position on. Its error says what could not
+// be read.
+func (p *pass) walk(ctx context.Context, from Position) error {
+	opts := StuckOptions{OlderThan: p.r.cfg.OlderThan, Limit: passPage, After: from}
 	for {
 		rows, err := p.r.cfg.Store.Stuck(ctx, opts)
 		if err != nil {
-			return errors.Join(append(errs, err)...)
+			return err
 		}
 		for _, row := range rows {
-			if err := p.look(ctx, row); err != nil {
-				errs = append(errs, err)
-			}
+			p.look(ctx, row)
 			if ctx.Err() != nil {
-				return errors.Join(append(errs, ctx.Err())...)
+				return ctx.Err()
 			}
 		}
 		if len(rows) < passPage {
-			return errors.Join(errs...)
+			return nil
 		}
 		opts.After = rows[len(rows)-1].Position()
 	}
 }
 
 // look deals with one stuck row.
-func (p *pass) look(ctx context.Context, row StuckBranch) error {
+func (p *pass) look(ctx context.Context, row StuckBranch) {
 	p.Stuck++
 	p.Oldest = max(p.Oldest, p.now.Sub(row.TriedAt))
 	p.ask(ctx, row.GID)
@@ -138,14 +165,17 @@ func (p *pass) look(ctx context.Context, row StuckBranch) error {
 	phase, end := p.view.Verdict.phase()
 	if !end {
 		p.r.report(ctx, row, p.view)
-		return nil
+		p.left = append(p.left, row.Position())
+		return
 	}
 	res, err := p.r.finish(ctx, Branch{StuckBranch: row, State: Tried}, Resolution{
 		Phase: phase, Basis: ByCoordinator, By: p.r.cfg.By,
 		Reason: fmt.Sprintf("the coordinator's status is %q, and it calls nobody any more", p.view.Status),
 	})
 	p.Resolutions = append(p.Resolutions, res)
-	return err
+	if err != nil {
+		p.left, p.failed = append(p.left, row.Position()), append(p.failed, err)
+	}
 }
 
 // ask brings view up to date for a transaction.

@@ -122,10 +122,12 @@ func NewResolver(cfg ResolverConfig) (*Resolver, error) {
 }
 
 // Run makes a pass after each interval until ctx ends. A pass that fails is
-// logged, and the next one tries again.
+// logged, and the next one tries again. One in twelve reads the whole table; the
+// others look at what was stuck before, and at the transactions that began since.
 func (r *Resolver) Run(ctx context.Context) {
+	w := newWindow()
 	every(ctx, r.cfg.Interval, func() {
-		if _, err := r.Pass(ctx); err != nil && ctx.Err() == nil {
+		if _, err := r.pass(ctx, w); err != nil && ctx.Err() == nil {
 			r.cfg.Logger.WarnContext(ctx, "barrier: looking for stuck branches failed, it is tried again", "after", r.cfg.Interval.String(), "error", err)
 		}
 	})

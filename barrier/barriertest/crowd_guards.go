@@ -246,7 +246,7 @@ func crowdOtherwiseHangs(w *world) {
 
 func otherwiseHangs(w *world, f form, heeds, reads bool) {
 	inside, leave := make(chan struct{}, crowdSize), make(chan struct{})
-	b, work := w.failing(f, func(ctx context.Context, tx barrier.Tx) error {
+	b, fails := w.failing(alone, func(ctx context.Context, tx barrier.Tx) error {
 		inside <- struct{}{}
 		var hears <-chan struct{}
 		if heeds {
@@ -272,6 +272,15 @@ func otherwiseHangs(w *world, f form, heeds, reads bool) {
 		}
 		return tcc.Reject("SLOW", "", nil)
 	})
+	more := line{w.item(w.t, account, "h"+w.newID(), 1), 1}
+	work := func(ctx context.Context, tx barrier.Tx) ([]byte, error) {
+		if f == queued {
+			// Something to undo, so that it runs alone. Not an insert: under REPEATABLE READ who undoes
+			// one keeps its gap locked, and hangs in everybody's way.
+			tx.Queue(b.stmt(more, tcc.Try))
+		}
+		return fails(ctx, tx)
+	}
 	c := w.gather(w.among(member{b: b, p: tcc.Try, work: work, want: rejected}))
 	c.release()
 	w.await("the Otherwise", inside)

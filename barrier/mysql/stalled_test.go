@@ -34,14 +34,16 @@ func TestTryHeldElsewhere(t *testing.T) {
 
 		load := startCallers(t, s, admin)
 		defer load.stop()
-		// In turns, for what else the machine does comes and goes.
-		turns, window := testserver.Volume(1, 3), time.Duration(testserver.Volume(300, 5000))*time.Millisecond
+		// In turns and on both sides, for what else the machine does comes and goes, and tables grow.
+		// Each turn begins with the one batch that meets the row and waits for it, a second.
+		turns, window := testserver.Volume(1, 5), time.Duration(testserver.Volume(150, 4000))*time.Millisecond
 		var without, with float64
-		for range turns {
-			without += load.rate(window)
-			release := holdTry(t, s, admin)
-			with += load.rate(3 * window)
+		for turn := range turns {
+			without += load.rate(window) / 2
+			release := holdTry(t, s, admin, fmt.Sprintf("00000000-held-%d", turn))
+			with += load.rate(4 * window)
 			release()
+			without += load.rate(window) / 2
 		}
 		t.Logf("%.0f deliveries/s, and %.0f while a Try is held elsewhere: %.2f", without/float64(turns), with/float64(turns), with/without)
 		if testserver.Volume(0, 1) == 1 {
@@ -104,8 +106,8 @@ func (l *callers) failures() []error {
 
 // holdTry begins to deliver a branch whose row another transaction has
 // inserted, until the returned function is called.
-func holdTry(t *testing.T, s *mysql.Store, admin *sql.DB) (end func()) {
-	c := call("00000000-held", tcc.Try)
+func holdTry(t *testing.T, s *mysql.Store, admin *sql.DB, gid string) (end func()) {
+	c := call(gid, tcc.Try)
 	tx, err := admin.BeginTx(context.Background(), nil)
 	require.NoError(t, err)
 	_, err = tx.ExecContext(t.Context(), "INSERT INTO sub_transaction_barrier (gid, branch_id, state, updated_at) VALUES (?, ?, 1, NOW(3))", c.Branch.GID, c.Branch.ID)
