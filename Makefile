@@ -52,7 +52,10 @@ test-mutations: servers ## Plant bugs in the barrier, each of which a test must 
 test-long: build stock servers ## Test with larger numbers, five times over: an hour
 	TCCKIT_TEST_LONG=1 bin/withservers -- go test -race -count=5 -timeout 3h $(FLAGS) $(PACKAGES)
 
+# A cache of this checkout's own: the linter keeps what it found with the paths, and would report it of files that
+# another checkout had.
 .PHONY: lint
+lint: export GOLANGCI_LINT_CACHE := $(CURDIR)/.cache/golangci-lint
 lint: ## Lint Go and protos, check the import rules and that generated code is up to date
 	tools/validate-proto.sh
 	$(TOOL) buf lint

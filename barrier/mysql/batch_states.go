@@ -92,12 +92,18 @@ func (r *round) awaitRollback(ctx context.Context) {
 	}
 	// What was inserted first is undone last.
 	first := slices.MinFunc(trys, func(a, b *share) int { return a.compare(b) })
-	for ctx.Err() == nil {
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for {
 		there, err := r.store.rowIsThere(ctx, first.Call.Branch)
 		if err != nil || !there {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

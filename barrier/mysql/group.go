@@ -86,9 +86,8 @@ func (g *group) Join(ctx context.Context, s sqlbranch.Share) (sqlbranch.Verdict,
 	if err := ctx.Err(); err != nil {
 		return sqlbranch.Verdict{}, err
 	}
-	sh, err := newShare(ctx, s)
-	if err != nil {
-		// Alone, it fails alone.
+	sh, ok := newShare(ctx, s)
+	if !ok {
 		return sqlbranch.Verdict{Fate: sqlbranch.Alone}, nil
 	}
 	select {

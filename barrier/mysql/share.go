@@ -29,9 +29,9 @@ type share struct {
 	ended bool
 }
 
-// newShare does on the caller's goroutine what may call the caller's code or
-// fail for a reason of its own.
-func newShare(ctx context.Context, s sqlbranch.Share) (*share, error) {
+// newShare does on the caller's goroutine what may call the caller's code. It
+// reports false for a share whose arguments fail: alone, it fails alone.
+func newShare(ctx context.Context, s sqlbranch.Share) (_ *share, ok bool) {
 	sh := &share{Share: s, ctx: ctx, done: make(chan ending, 1), bytes: 2 * (len(s.Call.Request) + len(s.Response))}
 	for i := range s.Stmts {
 		st := &s.Stmts[i]
@@ -41,7 +41,7 @@ func newShare(ctx context.Context, s sqlbranch.Share) (*share, error) {
 			if v, ok := arg.(driver.Valuer); ok {
 				value, err := valueOf(v)
 				if err != nil {
-					return nil, err
+					return nil, false
 				}
 				sh.replace(i, j, value)
 				arg = value
@@ -49,7 +49,7 @@ func newShare(ctx context.Context, s sqlbranch.Share) (*share, error) {
 			sh.bytes += sizeOf(arg)
 		}
 	}
-	return sh, nil
+	return sh, true
 }
 
 // compare orders shares by their rows' keys.
