@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,10 @@ const (
 	// retryAfter is how long a transaction may wait at the coordinator before
 	// it is tried again.
 	retryAfter = time.Hour
+	// settleAfter is how long a transaction's end must be past before anybody
+	// acts on it, unless OlderThan is less: calls that the coordinator had
+	// under way when it was stopped by hand may still be made.
+	settleAfter = 2 * time.Minute
 	// retryIntervalEnd is the interval from which a transaction is not asked
 	// to be tried again: each failure doubles it, and DTM's arithmetic ends at
 	// 2^31 seconds on SQL and somewhat later elsewhere.
@@ -109,8 +114,10 @@ type pass struct {
 	// neighbours.
 	gid  string
 	view View
-	// waiting are the times until the next retries of what has waited long.
+	// waiting are the times until the next retries of what has waited long,
+	// and counted is the last transaction that was.
 	waiting []time.Duration
+	counted string
 	// left are the rows that stay TRIED, failed why some of them do.
 	left   []Position
 	failed []error
@@ -160,9 +167,15 @@ func (p *pass) look(ctx context.Context, row StuckBranch) {
 	p.Stuck++
 	p.Oldest = max(p.Oldest, p.now.Sub(row.TriedAt))
 	p.ask(ctx, row.GID)
+	p.settle()
+	err := p.compare(ctx)
 	p.Verdicts[p.view.Verdict]++
-	p.collect(row)
+	p.collect()
 	phase, end := p.view.Verdict.phase()
+	if err != nil {
+		p.left, p.failed = append(p.left, row.Position()), append(p.failed, err)
+		return
+	}
 	if !end {
 		p.r.report(ctx, row, p.view)
 		p.left = append(p.left, row.Position())
@@ -196,19 +209,50 @@ func (p *pass) ask(ctx context.Context, gid string) {
 	p.view = view
 }
 
-// collect notes a transaction that the coordinator should try again because it
-// waits for this branch. Where it waits for another one, that one's participant
-// will ask when it runs again: until then each try would only double the
-// interval.
-func (p *pass) collect(row StuckBranch) {
+// settle takes a transaction for one in progress that ended only now.
+func (p *pass) settle() {
+	_, end := p.view.Verdict.phase()
+	if end && p.now.Sub(p.view.LastTried) < min(p.r.cfg.OlderThan, settleAfter) {
+		p.view.Verdict = InProgress
+	}
+}
+
+// compare makes a verdict contradictory that branches in this database, or a
+// person's decision that is not carried out yet, speak against.
+func (p *pass) compare(ctx context.Context) error {
+	phase, end := p.view.Verdict.phase()
+	if !end {
+		return nil
+	}
+	branches, err := p.r.cfg.Store.Branches(ctx, p.gid)
+	if err != nil {
+		return err
+	}
+	open, err := p.r.cfg.Store.Resolutions(ctx, ResolutionsOptions{GID: p.gid, OpenOnly: true, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	otherwise := slices.ContainsFunc(open, func(o Resolution) bool { return o.Basis == ByOperator && o.Phase != phase })
+	if otherwise || p.r.contradicted(branches, phase) != nil {
+		p.view.Verdict = Contradictory
+	}
+	return nil
+}
+
+// collect notes a transaction that the coordinator should try again, once for
+// all of its branches here. It may be waiting for another participant, which
+// need not have a row that tells of it.
+func (p *pass) collect() {
 	v, wait := p.view, p.view.NextRetry.Sub(p.now)
 	switch {
-	case v.Verdict != InProgress || v.NextBranch != row.BranchID:
+	case v.Verdict != InProgress || p.counted == p.gid:
 	case v.LastTried.IsZero() || p.now.Sub(v.LastTried) < retryAfter || wait <= 0:
 	case v.RetryInterval >= retryIntervalEnd:
 		p.Exhausted++
+		p.counted = p.gid
 	default:
 		p.waiting = append(p.waiting, wait)
+		p.counted = p.gid
 	}
 }
 

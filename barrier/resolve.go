@@ -42,7 +42,8 @@ func (e *OvertakenError) Error() string {
 // are completed. A decision whose record is open, because its process died or
 // the participant was away, is simply made again.
 //
-// Errors: *[OvertakenError]; what the participant answered; an error that wraps
+// Errors: *[OvertakenError], after which no further branch is touched; what the
+// participant answered; an error that wraps
 // [ErrNoSuchBranch] if there is none in this database. Nothing is done about a
 // whole transaction of which a branch in this database ended the other way.
 func (r *Resolver) Resolve(ctx context.Context, d Decision) ([]Resolution, error) {
@@ -65,6 +66,10 @@ func (r *Resolver) Resolve(ctx context.Context, d Decision) ([]Resolution, error
 		res, err := r.finish(ctx, b, Resolution{Phase: d.Phase, Basis: ByOperator, By: d.By, Reason: d.Reason})
 		done = append(done, res)
 		errs = append(errs, err)
+		var overtaken *OvertakenError
+		if errors.As(err, &overtaken) {
+			break // somebody decides otherwise at this moment: the rest is theirs
+		}
 	}
 	return done, errors.Join(errs...)
 }

@@ -217,14 +217,61 @@ func TestResolverHasTheCoordinatorTryAgain(t *testing.T) {
 			"d-lately":    waits("01", 59*time.Minute, 3*time.Hour, 4*time.Hour),
 			"e-exhausted": waits("01", 2*time.Hour, 20*365*24*time.Hour, 20*365*24*time.Hour),
 		}}
+		require.NoError(t, s.send("a-waits", "02", tcc.Try))
 		for gid := range o.views {
 			s.stuck(gid)
 		}
 		p, err := s.resolver(o).Pass(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, []string{"2 from 4h59m0s"}, o.retries)
-		require.Equal(t, []int{2, 1}, []int{p.Retried, p.Exhausted})
-		s.requireSums(995, 5, 0)
+		require.Equal(t, []string{"3 from 59m0s"}, o.retries, "a transaction counts once, whichever participant it waits for")
+		require.Equal(t, []int{3, 1}, []int{p.Retried, p.Exhausted})
+		s.requireSums(994, 6, 0)
+	})
+}
+
+// What a branch beside it or a person's open decision speaks against is left to
+// a person.
+func TestResolverLeavesWhatIsContradicted(t *testing.T) {
+	t.Parallel()
+	onEachTill(t, func(t *testing.T, s *till) {
+		for _, gid := range []string{"beside", "decided"} {
+			require.NoError(t, s.send(gid, "02", tcc.Try))
+		}
+		s.stuck("beside", "decided")
+		require.NoError(t, s.send("beside", "02", tcc.Confirm))
+		require.NoError(t, s.send("decided", "02", tcc.Cancel))
+		o := &oracle{views: map[string]barrier.View{"beside": says(barrier.Aborted), "decided": says(barrier.Aborted)}}
+		d := barrier.Decision{GID: "decided", BranchID: "01", Phase: tcc.Confirm, By: "ada", Reason: "it was delivered"}
+		_, err := s.resolver(o, func(c *barrier.ResolverConfig) {
+			c.Sender = senderFunc(func(context.Context, tcc.Branch, []byte) error { return status.Error(codes.Unavailable, "away") })
+		}).Resolve(t.Context(), d)
+		require.Error(t, err)
+
+		r := s.resolver(o)
+		p, err := r.Pass(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, map[barrier.Verdict]int{barrier.Contradictory: 2}, p.Verdicts)
+		require.Empty(t, p.Resolutions)
+		s.requireSums(997, 2, 1)
+
+		_, err = r.Resolve(t.Context(), d)
+		require.NoError(t, err)
+		s.requireSums(997, 1, 2)
+	})
+}
+
+// Calls that were under way when a transaction was stopped may still be made.
+func TestResolverWaitsForAnEndToSettle(t *testing.T) {
+	t.Parallel()
+	onEachTill(t, func(t *testing.T, s *till) {
+		s.stuck("lately", "settled")
+		lately, settled := says(barrier.Aborted), says(barrier.Aborted)
+		lately.LastTried, settled.LastTried = time.Now(), time.Now().Add(-10*time.Minute)
+		p, err := s.resolver(&oracle{views: map[string]barrier.View{"lately": lately, "settled": settled}}).Pass(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, map[barrier.Verdict]int{barrier.InProgress: 1, barrier.Aborted: 1}, p.Verdicts)
+		s.requireState("lately", barrier.Tried)
+		s.requireState("settled", barrier.Cancelled)
 	})
 }
 

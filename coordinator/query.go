@@ -36,10 +36,14 @@ func (c *Client) Query(ctx context.Context, gid string) (*Info, error) {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, &UnavailableError{GID: gid, Err: fmt.Errorf("what answers at %s is not DTM: %w", c.cfg.HTTPURL, err)}
 	}
-	if answer.Transaction == nil {
+	var t *dtmTransaction
+	if err := json.Unmarshal(answer.Transaction, &t); err != nil {
+		return nil, &UnavailableError{GID: gid, Err: fmt.Errorf("what answers at %s is not DTM: %.200s", c.cfg.HTTPURL, body)}
+	}
+	if t == nil {
 		return nil, fmt.Errorf("transaction %s: %w", gid, ErrNotFound)
 	}
-	return answer.info(), nil
+	return answer.info(t), nil
 }
 
 // fetch asks DTM's HTTP API.
@@ -65,7 +69,9 @@ func (c *Client) fetch(ctx context.Context, u url.URL) (_ []byte, err error) {
 
 // dtmAnswer is the part that we use of DTM's answer.
 type dtmAnswer struct {
-	Transaction *dtmTransaction `json:"transaction"`
+	// Transaction is null for one that DTM does not know, and not there if it
+	// is not DTM that answers.
+	Transaction json.RawMessage `json:"transaction"`
 	Branches    []dtmBranch     `json:"branches"`
 }
 
@@ -91,8 +97,7 @@ type dtmBranch struct {
 	FinishTime *time.Time `json:"finish_time"`
 }
 
-func (a *dtmAnswer) info() *Info {
-	t := a.Transaction
+func (a *dtmAnswer) info(t *dtmTransaction) *Info {
 	finished := timeOf(t.FinishTime)
 	if t.Status == Failed {
 		finished = timeOf(t.RollbackTime)

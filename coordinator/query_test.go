@@ -93,6 +93,7 @@ func TestQueryWithoutAnswer(t *testing.T) {
 		"nobody":        {"http://" + refusing(t), "connection refused"},
 		"store is away": {serve(http.StatusInternalServerError, `{"message":"dial tcp: connection refused"}`), "500"},
 		"another":       {serve(http.StatusOK, "<html>"), "is not DTM"},
+		"a gateway":     {serve(http.StatusOK, `{"code":401}`), "is not DTM"},
 	} {
 		c := newClient(t, dial(t, refusing(t)), test.url)
 		_, err := c.Query(bounded(t), "some-gid")

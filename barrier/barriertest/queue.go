@@ -54,6 +54,7 @@ func queueMalformed(w *world) {
 		{Query: "DELETE FROM memo WHERE id = 'm' /* and", Rows: 1},
 		{Query: "DELETE FROM memo WHERE nonsense", Rows: 1},
 		{Query: "DELETE FROM no_such_table", Rows: 1},
+		{Query: "DELETE FROM memo WHERE id = 'm' RETURNING id", Rows: 1},
 		{Query: "SELECT id FROM memo", Rows: 1},
 		{Query: "(SELECT id FROM memo)", Rows: 1},
 		{Query: "COMMIT"},

@@ -112,7 +112,7 @@ func (r *round) attempt(ctx context.Context) (special []*share, err error) {
 	if special = p.judge(counts); len(special) > 0 {
 		return special, nil
 	}
-	if special = r.askWhy(p); len(special) > 0 {
+	if special = r.askWhy(ctx, p); len(special) > 0 {
 		return special, nil
 	}
 	return nil, r.commit(p)
@@ -187,7 +187,7 @@ func (r *round) afterError(err error) []*round {
 	// One by one outside the worker, so that those that can get through do. The
 	// server does not say which of them waited for a row: all are suspect until
 	// they got through.
-	if r.store.Classify(err) == sqlbranch.LockWait {
+	if r.store.Classify(err) == sqlbranch.LockWait || errors.Is(err, context.DeadlineExceeded) {
 		for _, sh := range r.shares {
 			r.store.group.block(sh.Share)
 		}

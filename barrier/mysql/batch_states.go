@@ -66,7 +66,7 @@ func readStates(ctx context.Context, db *sql.DB, keys []branchKey) (map[branchKe
 	for _, k := range keys {
 		args = append(args, k.gid, k.id)
 	}
-	rows, err := db.QueryContext(ctx, selectStates+keyList(len(keys)), args...)
+	rows, err := db.QueryContext(ctx, selectStates+anyOf(len(keys)), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (r *round) awaitRollback(ctx context.Context) {
 	again := time.NewTicker(time.Millisecond)
 	defer again.Stop()
 	for {
-		there, err := r.store.rowIsThere(ctx, first.Call.Branch)
-		if err != nil || !there {
+		settled, err := r.store.rowIsSettled(ctx, first.Call.Branch)
+		if err != nil || settled {
 			return
 		}
 		select {
@@ -107,14 +107,21 @@ func (r *round) awaitRollback(ctx context.Context) {
 	}
 }
 
-// rowIsThere reports whether there is a row, committed or not.
-func (s *Store) rowIsThere(ctx context.Context, b tcc.Branch) (bool, error) {
-	tx, err := s.groupDB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadUncommitted})
+// rowIsSettled reports whether a row is committed, or not even written.
+func (s *Store) rowIsSettled(ctx context.Context, b tcc.Branch) (bool, error) {
+	written, err := s.rowIsThere(ctx, b, sql.LevelReadUncommitted)
+	if err != nil || !written {
+		return true, err
+	}
+	return s.rowIsThere(ctx, b, sql.LevelReadCommitted)
+}
+
+func (s *Store) rowIsThere(ctx context.Context, b tcc.Branch, level sql.IsolationLevel) (there bool, err error) {
+	tx, err := s.groupDB.BeginTx(ctx, &sql.TxOptions{Isolation: level})
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	var there bool
 	err = tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM sub_transaction_barrier WHERE gid = ? AND branch_id = ?", b.GID, b.ID).Scan(&there)
 	return there, err
 }

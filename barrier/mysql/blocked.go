@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
@@ -15,8 +16,8 @@ const (
 	blockedMost = 1024
 )
 
-// blocked are the branches, and the rows by their Stmt.Key, that somebody
-// else was found to hold. The group's mu guards it.
+// blocked are the branches, and the rows by their Stmt.Key or, without one, by
+// the whole statement, that somebody else was found to hold. The group's mu guards it.
 type blocked struct {
 	until map[any]time.Time
 }
@@ -66,9 +67,11 @@ func blockedKeys(s sqlbranch.Share) []any {
 	keys := make([]any, 0, 1+len(s.Stmts))
 	keys = append(keys, keyOf(s.Call.Branch))
 	for i := range s.Stmts {
-		if k := s.Stmts[i].Key; k != "" {
-			keys = append(keys, k)
+		k := s.Stmts[i].Key
+		if k == "" {
+			k = fmt.Sprint(s.Stmts[i].Query, s.Stmts[i].Args)
 		}
+		keys = append(keys, k)
 	}
 	return keys
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
 
 // Sweep implements barrier.Store. It reads one chunk of the primary key
@@ -91,24 +92,10 @@ func (s *Store) Stuck(ctx context.Context, opts barrier.StuckOptions) ([]barrier
 	if err := opts.SetDefaults(); err != nil {
 		return nil, err
 	}
-	rows, err := s.db.QueryContext(ctx,
-		"SELECT gid, branch_id, COALESCE(method, ''), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', updated_at), request FROM sub_transaction_barrier WHERE state = 1 AND updated_at < UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND AND (gid > ? OR (gid = ? AND branch_id > ?)) ORDER BY gid, branch_id LIMIT ?",
+	out, err := sqlbranch.StuckBranches(ctx, s.db,
+		"SELECT gid, branch_id, COALESCE(method, ''), "+unixMilli("updated_at")+", request FROM sub_transaction_barrier WHERE state = 1 AND updated_at < UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND AND (gid > ? OR (gid = ? AND branch_id > ?)) ORDER BY gid, branch_id LIMIT ?",
 		opts.OlderThan.Microseconds(), opts.After.GID, opts.After.GID, opts.After.BranchID, opts.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("barrier/mysql: stuck: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var out []barrier.StuckBranch
-	for rows.Next() {
-		var b barrier.StuckBranch
-		var at int64
-		if err := rows.Scan(&b.GID, &b.BranchID, &b.Method, &at, &b.Request); err != nil {
-			return nil, fmt.Errorf("barrier/mysql: stuck: %w", err)
-		}
-		b.TriedAt = time.UnixMicro(at).UTC()
-		out = append(out, b)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("barrier/mysql: stuck: %w", err)
 	}
 	return out, nil

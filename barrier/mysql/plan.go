@@ -103,11 +103,8 @@ func rowsOf(phase tcc.Phase, shares []*share) step {
 	if phase == tcc.Cancel {
 		update = updateAllCancelled
 	}
-	return step{update + keyList(len(shares)), args}
+	return step{update + anyOf(len(shares)), args}
 }
-
-// keyList is "((?, ?), (?, ?))".
-func keyList(n int) string { return "((?, ?)" + strings.Repeat(", (?, ?)", n-1) + ")" }
 
 // addBusiness adds all queued statements. Sorted by the row that they lock,
 // across the branches, batches of several workers and processes take those

@@ -2,42 +2,27 @@ package mysql
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 
 	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
 
 var _ barrier.ResolutionStore = (*Store)(nil)
 
-// unixMicro reads a DATETIME in UTC whatever the connection makes of times.
-func unixMicro(column string) string {
-	return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " + column + ")"
+// unixMilli reads a DATETIME in UTC whatever the connection makes of times.
+func unixMilli(column string) string {
+	return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " + column + ") DIV 1000"
 }
 
 // Branches implements barrier.ResolutionStore.
 func (s *Store) Branches(ctx context.Context, gid string) ([]barrier.Branch, error) {
-	rows, err := s.db.QueryContext(ctx,
-		"SELECT gid, branch_id, COALESCE(method, ''), "+unixMicro("updated_at")+", request, state FROM sub_transaction_barrier WHERE gid = ? ORDER BY branch_id", gid)
+	out, err := sqlbranch.Branches(ctx, s.db,
+		"SELECT gid, branch_id, COALESCE(method, ''), "+unixMilli("updated_at")+", request, state FROM sub_transaction_barrier WHERE gid = ? ORDER BY branch_id", gid)
 	if err != nil {
-		return nil, fmt.Errorf("barrier/mysql: branches of %s: %w", gid, err)
-	}
-	defer func() { _ = rows.Close() }()
-	var out []barrier.Branch
-	for rows.Next() {
-		var b barrier.Branch
-		var at int64
-		if err := rows.Scan(&b.GID, &b.BranchID, &b.Method, &at, &b.Request, &b.State); err != nil {
-			return nil, fmt.Errorf("barrier/mysql: branches of %s: %w", gid, err)
-		}
-		b.TriedAt = time.UnixMicro(at).UTC()
-		out = append(out, b)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("barrier/mysql: branches of %s: %w", gid, err)
 	}
 	return out, nil
@@ -79,32 +64,14 @@ func (s *Store) Resolutions(ctx context.Context, opts barrier.ResolutionsOptions
 		return nil, err
 	}
 	a := opts.After
-	rows, err := s.db.QueryContext(ctx,
+	out, err := sqlbranch.Resolutions(ctx, s.db,
 		"SELECT gid, branch_id, phase, basis, decided_by, reason, method, state_before, COALESCE(state_after, 0), attempts, COALESCE(error, ''), "+
-			unixMicro("started_at")+", "+unixMicro("attempted_at")+", "+unixMicro("finished_at")+
+			unixMilli("started_at")+", "+unixMilli("attempted_at")+", "+unixMilli("finished_at")+
 			" FROM barrier_resolution WHERE (gid > ? OR (gid = ? AND (branch_id > ? OR (branch_id = ? AND id > ?))))"+
 			" AND (? = '' OR gid = ?) AND (NOT ? OR finished_at IS NULL) ORDER BY gid, branch_id, id LIMIT ?",
 		a.GID, a.GID, a.BranchID, a.BranchID, a.ID(), opts.GID, opts.GID, opts.OpenOnly, opts.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("barrier/mysql: resolutions: %w", missing(err))
-	}
-	defer func() { _ = rows.Close() }()
-	var out []barrier.Resolution
-	for rows.Next() {
-		var r barrier.Resolution
-		var started, attempted int64
-		var finished sql.NullInt64
-		if err := rows.Scan(&r.GID, &r.BranchID, &r.Phase, &r.Basis, &r.By, &r.Reason, &r.Method, &r.Before, &r.After, &r.Attempts, &r.Err, &started, &attempted, &finished); err != nil {
-			return nil, fmt.Errorf("barrier/mysql: resolutions: %w", err)
-		}
-		r.Started, r.Attempted = time.UnixMicro(started).UTC(), time.UnixMicro(attempted).UTC()
-		if finished.Valid {
-			r.Finished = time.UnixMicro(finished.Int64).UTC()
-		}
-		out = append(out, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("barrier/mysql: resolutions: %w", err)
 	}
 	return out, nil
 }

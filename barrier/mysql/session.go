@@ -28,11 +28,11 @@ const (
 		" method = IF(state = 1, NULL, method), request = IF(state = 1, NULL, request), response = IF(state = 1, NULL, response)," +
 		" state = IF(state = 1, 3, state)"
 
-	// The multi-row ones end with a list of keys. On a small table the
-	// optimizer would rather scan, and wait for rows that are none of theirs.
-	updateAllConfirmed = "UPDATE sub_transaction_barrier FORCE INDEX (PRIMARY) SET state = 2, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL WHERE state = 1 AND (gid, branch_id) IN "
-	updateAllCancelled = "UPDATE sub_transaction_barrier FORCE INDEX (PRIMARY) SET state = 3, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL, response = NULL WHERE state = 1 AND (gid, branch_id) IN "
-	selectStates       = "SELECT gid, branch_id, state FROM sub_transaction_barrier WHERE (gid, branch_id) IN "
+	// The multi-row ones end with anyOf. On a small table the optimizer would
+	// rather scan, and wait for rows that are none of theirs.
+	updateAllConfirmed = "UPDATE sub_transaction_barrier FORCE INDEX (PRIMARY) SET state = 2, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL WHERE state = 1 AND "
+	updateAllCancelled = "UPDATE sub_transaction_barrier FORCE INDEX (PRIMARY) SET state = 3, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL, response = NULL WHERE state = 1 AND "
+	selectStates       = "SELECT gid, branch_id, state FROM sub_transaction_barrier WHERE "
 
 	updateRejected = "UPDATE sub_transaction_barrier SET state = 5, updated_at = UTC_TIMESTAMP(3), method = NULL, request = NULL, response = NULL, reason = ? WHERE gid = ? AND branch_id = ?"
 

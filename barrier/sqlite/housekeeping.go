@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
 
 // Sweep implements barrier.Store.
@@ -64,24 +65,10 @@ func (s *Store) Stuck(ctx context.Context, opts barrier.StuckOptions) ([]barrier
 	if err := opts.SetDefaults(); err != nil {
 		return nil, err
 	}
-	rows, err := s.db.QueryContext(ctx,
+	out, err := sqlbranch.StuckBranches(ctx, s.db,
 		`SELECT gid, branch_id, COALESCE(method, ''), updated_at, request FROM sub_transaction_barrier WHERE state = 1 AND updated_at < ? AND (gid, branch_id) > (?, ?) ORDER BY gid, branch_id LIMIT ?`,
 		time.Now().Add(-opts.OlderThan).UnixMilli(), opts.After.GID, opts.After.BranchID, opts.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("barrier/sqlite: stuck: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var out []barrier.StuckBranch
-	for rows.Next() {
-		var b barrier.StuckBranch
-		var at int64
-		if err := rows.Scan(&b.GID, &b.BranchID, &b.Method, &at, &b.Request); err != nil {
-			return nil, fmt.Errorf("barrier/sqlite: stuck: %w", err)
-		}
-		b.TriedAt = time.UnixMilli(at).UTC()
-		out = append(out, b)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, fmt.Errorf("barrier/sqlite: stuck: %w", err)
 	}
 	return out, nil

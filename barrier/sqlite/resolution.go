@@ -2,35 +2,20 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
 
 var _ barrier.ResolutionStore = (*Store)(nil)
 
 // Branches implements barrier.ResolutionStore.
 func (s *Store) Branches(ctx context.Context, gid string) ([]barrier.Branch, error) {
-	rows, err := s.db.QueryContext(ctx,
+	out, err := sqlbranch.Branches(ctx, s.db,
 		"SELECT gid, branch_id, COALESCE(method, ''), updated_at, request, state FROM sub_transaction_barrier WHERE gid = ? ORDER BY branch_id", gid)
 	if err != nil {
-		return nil, fmt.Errorf("barrier/sqlite: branches of %s: %w", gid, err)
-	}
-	defer func() { _ = rows.Close() }()
-	var out []barrier.Branch
-	for rows.Next() {
-		var b barrier.Branch
-		var at int64
-		if err := rows.Scan(&b.GID, &b.BranchID, &b.Method, &at, &b.Request, &b.State); err != nil {
-			return nil, fmt.Errorf("barrier/sqlite: branches of %s: %w", gid, err)
-		}
-		b.TriedAt = time.UnixMilli(at).UTC()
-		out = append(out, b)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, fmt.Errorf("barrier/sqlite: branches of %s: %w", gid, err)
 	}
 	return out, nil
@@ -77,30 +62,12 @@ func (s *Store) Resolutions(ctx context.Context, opts barrier.ResolutionsOptions
 		return nil, err
 	}
 	a := opts.After
-	rows, err := s.db.QueryContext(ctx,
+	out, err := sqlbranch.Resolutions(ctx, s.db,
 		"SELECT gid, branch_id, phase, basis, decided_by, reason, method, state_before, COALESCE(state_after, 0), attempts, COALESCE(error, ''), started_at, attempted_at, finished_at"+
 			" FROM barrier_resolution WHERE (gid, branch_id, id) > (?, ?, ?) AND (? = '' OR gid = ?) AND (NOT ? OR finished_at IS NULL) ORDER BY gid, branch_id, id LIMIT ?",
 		a.GID, a.BranchID, a.ID(), opts.GID, opts.GID, opts.OpenOnly, opts.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("barrier/sqlite: resolutions: %w", s.missing(ctx, err))
-	}
-	defer func() { _ = rows.Close() }()
-	var out []barrier.Resolution
-	for rows.Next() {
-		var r barrier.Resolution
-		var started, attempted int64
-		var finished sql.NullInt64
-		if err := rows.Scan(&r.GID, &r.BranchID, &r.Phase, &r.Basis, &r.By, &r.Reason, &r.Method, &r.Before, &r.After, &r.Attempts, &r.Err, &started, &attempted, &finished); err != nil {
-			return nil, fmt.Errorf("barrier/sqlite: resolutions: %w", err)
-		}
-		r.Started, r.Attempted = time.UnixMilli(started).UTC(), time.UnixMilli(attempted).UTC()
-		if finished.Valid {
-			r.Finished = time.UnixMilli(finished.Int64).UTC()
-		}
-		out = append(out, r)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, fmt.Errorf("barrier/sqlite: resolutions: %w", err)
 	}
 	return out, nil
 }

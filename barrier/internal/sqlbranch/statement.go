@@ -12,17 +12,19 @@ var errRefused = errors.New("barrier: statement refused")
 
 // mayRun reports whether work may run a statement that begins with word. What
 // it lets through is known to stay inside the transaction: DDL commits it, SET
-// and LOCK TABLES escape it, CALL can do either.
+// and LOCK TABLES escape it, CALL can do either. It is also asked about a
+// RETURNING further on.
 func mayRun(word string) bool {
 	switch word {
-	case "SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "DESCRIBE", "SHOW":
+	case "SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "DESCRIBE", "SHOW", returning:
 		return true
 	}
 	return mayQueue(word)
 }
 
 // mayQueue reports whether work may queue a statement that begins with word:
-// one that counts rows.
+// one that counts rows. One that returns them instead (RETURNING) counts as if
+// it had done nothing.
 func mayQueue(word string) bool {
 	switch word {
 	case "INSERT", "UPDATE", "DELETE", "REPLACE":
@@ -30,6 +32,8 @@ func mayQueue(word string) bool {
 	}
 	return false
 }
+
+const returning = "RETURNING"
 
 // mayRead reports whether Otherwise may run a statement that begins with word.
 // (WITH can also begin a change; what Otherwise changes is rolled back.)
@@ -65,6 +69,9 @@ func (syntax Syntax) checkStatement(query string, may func(word string) bool) (s
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errRefused, err)
 	}
+	if s.returning && !may(returning) {
+		return "", fmt.Errorf("%w: %s may not run here; if it is a name, quote it", errRefused, returning)
+	}
 	return query[:end], nil
 }
 
@@ -75,6 +82,8 @@ type scanner struct {
 	text   string
 	pos    int
 	err    error
+	// returning says that end has met the word.
+	returning bool
 }
 
 var (
@@ -95,6 +104,11 @@ func (s *scanner) firstWord() string {
 			break
 		}
 	}
+	return s.word()
+}
+
+// word reads a word, if there is one, and returns it in capitals.
+func (s *scanner) word() string {
 	start := s.pos
 	for s.pos < len(s.text) && isWordByte(s.text[s.pos]) {
 		s.pos++
@@ -125,6 +139,8 @@ func (s *scanner) end() (int, error) {
 			s.skipQuoted(c)
 		case c == '[' && s.syntax == SQLite:
 			s.skipQuoted(']')
+		case isWordByte(c):
+			s.returning = s.word() == returning || s.returning
 		default:
 			s.pos++
 		}

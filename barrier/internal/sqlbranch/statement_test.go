@@ -25,6 +25,7 @@ func TestCheckStatement(t *testing.T) {
 		{"SELECT 1 /* ; COMMIT */", ""},
 		{"SELECT 1 -- ; COMMIT", ""},
 		{"SELECT 5--1", ""},
+		{"DELETE FROM a RETURNING b", ""},
 		{"", "empty"},
 		{" /* nothing */ ", "empty"},
 		{";", "empty"},
@@ -89,11 +90,17 @@ func TestSQLiteWritesOtherwise(t *testing.T) {
 }
 
 func TestOnlyChangesCanBeQueued(t *testing.T) {
-	for _, q := range []string{"INSERT INTO a VALUES (1)", "UPDATE a SET b = 1", "DELETE FROM a", "REPLACE INTO a VALUES (1)"} {
+	for _, q := range []string{
+		"INSERT INTO a VALUES (1)", "UPDATE a SET b = 1", "DELETE FROM a", "REPLACE INTO a VALUES (1)",
+		"UPDATE a SET `returning` = 'returning' WHERE is_returning = 1 -- RETURNING",
+	} {
 		_, err := MySQL.checkStatement(q, mayQueue)
 		require.NoError(t, err, q)
 	}
-	for _, q := range []string{"SELECT 1", "WITH x AS (SELECT 1) SELECT 1", "SHOW TABLES"} {
+	for _, q := range []string{
+		"SELECT 1", "WITH x AS (SELECT 1) SELECT 1", "SHOW TABLES",
+		"DELETE FROM a WHERE b = 1 RETURNING c", "INSERT INTO a VALUES (1)returning/* c */c",
+	} {
 		_, err := MySQL.checkStatement(q, mayQueue)
 		require.ErrorIs(t, err, errRefused, q)
 	}
