@@ -176,7 +176,7 @@ func batchBugs() []mutation {
 		},
 		{
 			name:  "one Otherwise speaks for all",
-			edits: []edit{{why, "errors.As(r.why(p, f), ", "errors.As(r.why(p, p.rejected[0]), "}},
+			edits: []edit{{why, "errors.As(r.why(ctx, p, f), ", "errors.As(r.why(ctx, p, p.rejected[0]), "}},
 			test:  together + "CrowdGuards/50PercentFailWith1Statements",
 			says:  "the rejection of g1-",
 		},
