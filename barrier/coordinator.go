@@ -15,8 +15,8 @@ type Coordinator interface {
 	// was no answer.
 	Look(ctx context.Context, gid string) (View, error)
 	// RetryNow has the coordinator try now what it would try again only after
-	// a wait of at least later, at most limit transactions, soonest first. It
-	// returns how many those are.
+	// a wait of at least later, at most limit transactions, soonest first if it
+	// can. It returns how many those are.
 	RetryNow(ctx context.Context, later time.Duration, limit int) (int, error)
 }
 
@@ -56,7 +56,9 @@ const (
 	Forgotten
 	// Contradictory: the coordinator ended it one way after branches had been
 	// finished the other way, as a force stop in the middle of confirming
-	// does. Only a person can tell what is right.
+	// does. A [Resolver] finds the same where a branch of its database ended
+	// the other way, or a person has decided so and it is not done yet. Only a
+	// person can tell what is right.
 	Contradictory
 )
 

@@ -17,7 +17,8 @@ const (
 )
 
 // blocked are the branches, and the rows by their Stmt.Key or, without one, by
-// the whole statement, that somebody else was found to hold. The group's mu guards it.
+// the whole statement, that somebody else was found to hold. The group's mu
+// guards it.
 type blocked struct {
 	until map[any]time.Time
 }
