@@ -301,10 +301,14 @@ func (x *Order) GetCreateTime() *timestamppb.Timestamp {
 }
 
 type PlaceOrderRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	AccountId     string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
-	Lines         []*LineItem            `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	Lines     []*LineItem            `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	// cart_line_ids are the lines of the account's cart that the order is made
+	// from. They leave the cart once the order is confirmed; what was put into
+	// it later stays.
+	CartLineIds   []string `protobuf:"bytes,4,rep,name=cart_line_ids,json=cartLineIds,proto3" json:"cart_line_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -356,6 +360,13 @@ func (x *PlaceOrderRequest) GetAccountId() string {
 func (x *PlaceOrderRequest) GetLines() []*LineItem {
 	if x != nil {
 		return x.Lines
+	}
+	return nil
+}
+
+func (x *PlaceOrderRequest) GetCartLineIds() []string {
+	if x != nil {
+		return x.CartLineIds
 	}
 	return nil
 }
@@ -614,6 +625,7 @@ type CreateRequest struct {
 	AccountId     string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	Lines         []*OrderLine           `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
 	Total         *v1.Money              `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`
+	CartLineIds   []string               `protobuf:"bytes,5,rep,name=cart_line_ids,json=cartLineIds,proto3" json:"cart_line_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -672,6 +684,13 @@ func (x *CreateRequest) GetLines() []*OrderLine {
 func (x *CreateRequest) GetTotal() *v1.Money {
 	if x != nil {
 		return x.Total
+	}
+	return nil
+}
+
+func (x *CreateRequest) GetCartLineIds() []string {
+	if x != nil {
+		return x.CartLineIds
 	}
 	return nil
 }
@@ -784,6 +803,191 @@ func (*CancelCreateResponse) Descriptor() ([]byte, []int) {
 	return file_tcckit_order_v1_order_proto_rawDescGZIP(), []int{12}
 }
 
+type RestoreOrderRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Event         *OrderConfirmed        `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreOrderRequest) Reset() {
+	*x = RestoreOrderRequest{}
+	mi := &file_tcckit_order_v1_order_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreOrderRequest) ProtoMessage() {}
+
+func (x *RestoreOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tcckit_order_v1_order_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreOrderRequest.ProtoReflect.Descriptor instead.
+func (*RestoreOrderRequest) Descriptor() ([]byte, []int) {
+	return file_tcckit_order_v1_order_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RestoreOrderRequest) GetEvent() *OrderConfirmed {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+type RestoreOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// restored is false if the order was there.
+	Restored      bool `protobuf:"varint,1,opt,name=restored,proto3" json:"restored,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreOrderResponse) Reset() {
+	*x = RestoreOrderResponse{}
+	mi := &file_tcckit_order_v1_order_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreOrderResponse) ProtoMessage() {}
+
+func (x *RestoreOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tcckit_order_v1_order_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreOrderResponse.ProtoReflect.Descriptor instead.
+func (*RestoreOrderResponse) Descriptor() ([]byte, []int) {
+	return file_tcckit_order_v1_order_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RestoreOrderResponse) GetRestored() bool {
+	if x != nil {
+		return x.Restored
+	}
+	return false
+}
+
+// OrderConfirmed is the message order.confirmed: an order was paid and its
+// goods are reserved for good. It is published once for each order, and may
+// arrive more than once.
+type OrderConfirmed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// order_id is the gid of the order's global transaction.
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	AccountId     string                 `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	Lines         []*OrderLine           `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`
+	Total         *v1.Money              `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
+	CartLineIds   []string               `protobuf:"bytes,6,rep,name=cart_line_ids,json=cartLineIds,proto3" json:"cart_line_ids,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderConfirmed) Reset() {
+	*x = OrderConfirmed{}
+	mi := &file_tcckit_order_v1_order_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderConfirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderConfirmed) ProtoMessage() {}
+
+func (x *OrderConfirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_tcckit_order_v1_order_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderConfirmed.ProtoReflect.Descriptor instead.
+func (*OrderConfirmed) Descriptor() ([]byte, []int) {
+	return file_tcckit_order_v1_order_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *OrderConfirmed) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *OrderConfirmed) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *OrderConfirmed) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *OrderConfirmed) GetLines() []*OrderLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *OrderConfirmed) GetTotal() *v1.Money {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *OrderConfirmed) GetCartLineIds() []string {
+	if x != nil {
+		return x.CartLineIds
+	}
+	return nil
+}
+
+func (x *OrderConfirmed) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 var File_tcckit_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_tcckit_order_v1_order_proto_rawDesc = "" +
@@ -807,14 +1011,15 @@ const file_tcckit_order_v1_order_proto_rawDesc = "" +
 	"\x06status\x18\x06 \x01(\x0e2\x1c.tcckit.order.v1.OrderStatusR\x06status\x12\x16\n" +
 	"\x06reason\x18\a \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xb1\x02\n" +
+	"createTime\"\x89\x03\n" +
 	"\x11PlaceOrderRequest\x12H\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\trequestId\x12H\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\taccountId\x12\x87\x01\n" +
 	"\x05lines\x18\x03 \x03(\v2\x19.tcckit.order.v1.LineItemBV\xbaHS\xba\x01I\n" +
-	"\x10lines.unique_sku\x12\x18each sku may appear once\x1a\x1bthis.map(l, l.sku).unique()\x92\x01\x04\b\x01\x10dR\x05lines\"B\n" +
+	"\x10lines.unique_sku\x12\x18each sku may appear once\x1a\x1bthis.map(l, l.sku).unique()\x92\x01\x04\b\x01\x10dR\x05lines\x12V\n" +
+	"\rcart_line_ids\x18\x04 \x03(\tB2\xbaH/\x92\x01,\x10d\x18\x01\"&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\vcartLineIds\"B\n" +
 	"\x12PlaceOrderResponse\x12,\n" +
 	"\x05order\x18\x01 \x01(\v2\x16.tcckit.order.v1.OrderR\x05order\"8\n" +
 	"\x0fGetOrderRequest\x12%\n" +
@@ -831,22 +1036,39 @@ const file_tcckit_order_v1_order_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\tpageToken\"l\n" +
 	"\x12ListOrdersResponse\x12.\n" +
 	"\x06orders\x18\x01 \x03(\v2\x16.tcckit.order.v1.OrderR\x06orders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x96\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc4\x02\n" +
 	"\rCreateRequest\x12H\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\trequestId\x12H\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\taccountId\x12:\n" +
 	"\x05lines\x18\x03 \x03(\v2\x1a.tcckit.order.v1.OrderLineB\b\xbaH\x05\x92\x01\x02\b\x01R\x05lines\x125\n" +
-	"\x05total\x18\x04 \x01(\v2\x17.tcckit.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05total\"\x13\n" +
+	"\x05total\x18\x04 \x01(\v2\x17.tcckit.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05total\x12,\n" +
+	"\rcart_line_ids\x18\x05 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\vcartLineIds\"\x13\n" +
 	"\x11TryCreateResponse\"\x17\n" +
 	"\x15ConfirmCreateResponse\"\x16\n" +
-	"\x14CancelCreateResponse*}\n" +
+	"\x14CancelCreateResponse\"T\n" +
+	"\x13RestoreOrderRequest\x12=\n" +
+	"\x05event\x18\x01 \x01(\v2\x1f.tcckit.order.v1.OrderConfirmedB\x06\xbaH\x03\xc8\x01\x01R\x05event\"2\n" +
+	"\x14RestoreOrderResponse\x12\x1a\n" +
+	"\brestored\x18\x01 \x01(\bR\brestored\"\xa9\x03\n" +
+	"\x0eOrderConfirmed\x12%\n" +
+	"\border_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01R\aorderId\x12H\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\trequestId\x12H\n" +
+	"\n" +
+	"account_id\x18\x03 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$R\taccountId\x12:\n" +
+	"\x05lines\x18\x04 \x03(\v2\x1a.tcckit.order.v1.OrderLineB\b\xbaH\x05\x92\x01\x02\b\x01R\x05lines\x125\n" +
+	"\x05total\x18\x05 \x01(\v2\x17.tcckit.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x05total\x12,\n" +
+	"\rcart_line_ids\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\vcartLineIds\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime*}\n" +
 	"\vOrderStatus\x12\x1c\n" +
 	"\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ORDER_STATUS_PENDING\x10\x01\x12\x1a\n" +
 	"\x16ORDER_STATUS_CONFIRMED\x10\x02\x12\x1a\n" +
-	"\x16ORDER_STATUS_CANCELLED\x10\x032\x8e\x04\n" +
+	"\x16ORDER_STATUS_CANCELLED\x10\x032\xeb\x04\n" +
 	"\fOrderService\x12U\n" +
 	"\n" +
 	"PlaceOrder\x12\".tcckit.order.v1.PlaceOrderRequest\x1a#.tcckit.order.v1.PlaceOrderResponse\x12O\n" +
@@ -855,7 +1077,8 @@ const file_tcckit_order_v1_order_proto_rawDesc = "" +
 	"ListOrders\x12\".tcckit.order.v1.ListOrdersRequest\x1a#.tcckit.order.v1.ListOrdersResponse\x12O\n" +
 	"\tTryCreate\x12\x1e.tcckit.order.v1.CreateRequest\x1a\".tcckit.order.v1.TryCreateResponse\x12W\n" +
 	"\rConfirmCreate\x12\x1e.tcckit.order.v1.CreateRequest\x1a&.tcckit.order.v1.ConfirmCreateResponse\x12U\n" +
-	"\fCancelCreate\x12\x1e.tcckit.order.v1.CreateRequest\x1a%.tcckit.order.v1.CancelCreateResponseB\xb9\x01\n" +
+	"\fCancelCreate\x12\x1e.tcckit.order.v1.CreateRequest\x1a%.tcckit.order.v1.CancelCreateResponse\x12[\n" +
+	"\fRestoreOrder\x12$.tcckit.order.v1.RestoreOrderRequest\x1a%.tcckit.order.v1.RestoreOrderResponseB\xb9\x01\n" +
 	"\x13com.tcckit.order.v1B\n" +
 	"OrderProtoP\x01Z8github.com/tcckit/tcckit/api/gen/tcckit/order/v1;orderv1\xa2\x02\x03TOX\xaa\x02\x0fTcckit.Order.V1\xca\x02\x0fTcckit\\Order\\V1\xe2\x02\x1bTcckit\\Order\\V1\\GPBMetadata\xea\x02\x11Tcckit::Order::V1b\x06proto3"
 
@@ -872,7 +1095,7 @@ func file_tcckit_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_tcckit_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tcckit_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tcckit_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tcckit_order_v1_order_proto_goTypes = []any{
 	(OrderStatus)(0),              // 0: tcckit.order.v1.OrderStatus
 	(*LineItem)(nil),              // 1: tcckit.order.v1.LineItem
@@ -888,38 +1111,47 @@ var file_tcckit_order_v1_order_proto_goTypes = []any{
 	(*TryCreateResponse)(nil),     // 11: tcckit.order.v1.TryCreateResponse
 	(*ConfirmCreateResponse)(nil), // 12: tcckit.order.v1.ConfirmCreateResponse
 	(*CancelCreateResponse)(nil),  // 13: tcckit.order.v1.CancelCreateResponse
-	(*v1.Money)(nil),              // 14: tcckit.common.v1.Money
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*RestoreOrderRequest)(nil),   // 14: tcckit.order.v1.RestoreOrderRequest
+	(*RestoreOrderResponse)(nil),  // 15: tcckit.order.v1.RestoreOrderResponse
+	(*OrderConfirmed)(nil),        // 16: tcckit.order.v1.OrderConfirmed
+	(*v1.Money)(nil),              // 17: tcckit.common.v1.Money
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_tcckit_order_v1_order_proto_depIdxs = []int32{
-	14, // 0: tcckit.order.v1.OrderLine.price:type_name -> tcckit.common.v1.Money
+	17, // 0: tcckit.order.v1.OrderLine.price:type_name -> tcckit.common.v1.Money
 	2,  // 1: tcckit.order.v1.Order.lines:type_name -> tcckit.order.v1.OrderLine
-	14, // 2: tcckit.order.v1.Order.total:type_name -> tcckit.common.v1.Money
+	17, // 2: tcckit.order.v1.Order.total:type_name -> tcckit.common.v1.Money
 	0,  // 3: tcckit.order.v1.Order.status:type_name -> tcckit.order.v1.OrderStatus
-	15, // 4: tcckit.order.v1.Order.create_time:type_name -> google.protobuf.Timestamp
+	18, // 4: tcckit.order.v1.Order.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: tcckit.order.v1.PlaceOrderRequest.lines:type_name -> tcckit.order.v1.LineItem
 	3,  // 6: tcckit.order.v1.PlaceOrderResponse.order:type_name -> tcckit.order.v1.Order
 	3,  // 7: tcckit.order.v1.GetOrderResponse.order:type_name -> tcckit.order.v1.Order
 	3,  // 8: tcckit.order.v1.ListOrdersResponse.orders:type_name -> tcckit.order.v1.Order
 	2,  // 9: tcckit.order.v1.CreateRequest.lines:type_name -> tcckit.order.v1.OrderLine
-	14, // 10: tcckit.order.v1.CreateRequest.total:type_name -> tcckit.common.v1.Money
-	4,  // 11: tcckit.order.v1.OrderService.PlaceOrder:input_type -> tcckit.order.v1.PlaceOrderRequest
-	6,  // 12: tcckit.order.v1.OrderService.GetOrder:input_type -> tcckit.order.v1.GetOrderRequest
-	8,  // 13: tcckit.order.v1.OrderService.ListOrders:input_type -> tcckit.order.v1.ListOrdersRequest
-	10, // 14: tcckit.order.v1.OrderService.TryCreate:input_type -> tcckit.order.v1.CreateRequest
-	10, // 15: tcckit.order.v1.OrderService.ConfirmCreate:input_type -> tcckit.order.v1.CreateRequest
-	10, // 16: tcckit.order.v1.OrderService.CancelCreate:input_type -> tcckit.order.v1.CreateRequest
-	5,  // 17: tcckit.order.v1.OrderService.PlaceOrder:output_type -> tcckit.order.v1.PlaceOrderResponse
-	7,  // 18: tcckit.order.v1.OrderService.GetOrder:output_type -> tcckit.order.v1.GetOrderResponse
-	9,  // 19: tcckit.order.v1.OrderService.ListOrders:output_type -> tcckit.order.v1.ListOrdersResponse
-	11, // 20: tcckit.order.v1.OrderService.TryCreate:output_type -> tcckit.order.v1.TryCreateResponse
-	12, // 21: tcckit.order.v1.OrderService.ConfirmCreate:output_type -> tcckit.order.v1.ConfirmCreateResponse
-	13, // 22: tcckit.order.v1.OrderService.CancelCreate:output_type -> tcckit.order.v1.CancelCreateResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	17, // 10: tcckit.order.v1.CreateRequest.total:type_name -> tcckit.common.v1.Money
+	16, // 11: tcckit.order.v1.RestoreOrderRequest.event:type_name -> tcckit.order.v1.OrderConfirmed
+	2,  // 12: tcckit.order.v1.OrderConfirmed.lines:type_name -> tcckit.order.v1.OrderLine
+	17, // 13: tcckit.order.v1.OrderConfirmed.total:type_name -> tcckit.common.v1.Money
+	18, // 14: tcckit.order.v1.OrderConfirmed.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 15: tcckit.order.v1.OrderService.PlaceOrder:input_type -> tcckit.order.v1.PlaceOrderRequest
+	6,  // 16: tcckit.order.v1.OrderService.GetOrder:input_type -> tcckit.order.v1.GetOrderRequest
+	8,  // 17: tcckit.order.v1.OrderService.ListOrders:input_type -> tcckit.order.v1.ListOrdersRequest
+	10, // 18: tcckit.order.v1.OrderService.TryCreate:input_type -> tcckit.order.v1.CreateRequest
+	10, // 19: tcckit.order.v1.OrderService.ConfirmCreate:input_type -> tcckit.order.v1.CreateRequest
+	10, // 20: tcckit.order.v1.OrderService.CancelCreate:input_type -> tcckit.order.v1.CreateRequest
+	14, // 21: tcckit.order.v1.OrderService.RestoreOrder:input_type -> tcckit.order.v1.RestoreOrderRequest
+	5,  // 22: tcckit.order.v1.OrderService.PlaceOrder:output_type -> tcckit.order.v1.PlaceOrderResponse
+	7,  // 23: tcckit.order.v1.OrderService.GetOrder:output_type -> tcckit.order.v1.GetOrderResponse
+	9,  // 24: tcckit.order.v1.OrderService.ListOrders:output_type -> tcckit.order.v1.ListOrdersResponse
+	11, // 25: tcckit.order.v1.OrderService.TryCreate:output_type -> tcckit.order.v1.TryCreateResponse
+	12, // 26: tcckit.order.v1.OrderService.ConfirmCreate:output_type -> tcckit.order.v1.ConfirmCreateResponse
+	13, // 27: tcckit.order.v1.OrderService.CancelCreate:output_type -> tcckit.order.v1.CancelCreateResponse
+	15, // 28: tcckit.order.v1.OrderService.RestoreOrder:output_type -> tcckit.order.v1.RestoreOrderResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tcckit_order_v1_order_proto_init() }
@@ -933,7 +1165,7 @@ func file_tcckit_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tcckit_order_v1_order_proto_rawDesc), len(file_tcckit_order_v1_order_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

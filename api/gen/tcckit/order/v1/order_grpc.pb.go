@@ -25,6 +25,7 @@ const (
 	OrderService_TryCreate_FullMethodName     = "/tcckit.order.v1.OrderService/TryCreate"
 	OrderService_ConfirmCreate_FullMethodName = "/tcckit.order.v1.OrderService/ConfirmCreate"
 	OrderService_CancelCreate_FullMethodName  = "/tcckit.order.v1.OrderService/CancelCreate"
+	OrderService_RestoreOrder_FullMethodName  = "/tcckit.order.v1.OrderService/RestoreOrder"
 )
 
 // OrderServiceClient is the client API for OrderService service.
@@ -56,6 +57,14 @@ type OrderServiceClient interface {
 	ConfirmCreate(ctx context.Context, in *CreateRequest, opts ...grpc.CallOption) (*ConfirmCreateResponse, error)
 	// CancelCreate makes the order CANCELLED. DTM calls it.
 	CancelCreate(ctx context.Context, in *CreateRequest, opts ...grpc.CallOption) (*CancelCreateResponse, error)
+	// RestoreOrder makes an order again that this service's database has lost,
+	// from the message that announced it. It does so only if the coordinator
+	// says that the global transaction succeeded and every branch of it at
+	// account and stock is CONFIRMED; otherwise it is FAILED_PRECONDITION with
+	// an ErrorInfo whose reason is TRANSACTION_NOT_SUCCEEDED or
+	// BRANCH_NOT_CONFIRMED. UNAVAILABLE if one of them cannot be asked. An
+	// order that is there is left as it is.
+	RestoreOrder(ctx context.Context, in *RestoreOrderRequest, opts ...grpc.CallOption) (*RestoreOrderResponse, error)
 }
 
 type orderServiceClient struct {
@@ -126,6 +135,16 @@ func (c *orderServiceClient) CancelCreate(ctx context.Context, in *CreateRequest
 	return out, nil
 }
 
+func (c *orderServiceClient) RestoreOrder(ctx context.Context, in *RestoreOrderRequest, opts ...grpc.CallOption) (*RestoreOrderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreOrderResponse)
+	err := c.cc.Invoke(ctx, OrderService_RestoreOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrderServiceServer is the server API for OrderService service.
 // All implementations must embed UnimplementedOrderServiceServer
 // for forward compatibility.
@@ -155,6 +174,14 @@ type OrderServiceServer interface {
 	ConfirmCreate(context.Context, *CreateRequest) (*ConfirmCreateResponse, error)
 	// CancelCreate makes the order CANCELLED. DTM calls it.
 	CancelCreate(context.Context, *CreateRequest) (*CancelCreateResponse, error)
+	// RestoreOrder makes an order again that this service's database has lost,
+	// from the message that announced it. It does so only if the coordinator
+	// says that the global transaction succeeded and every branch of it at
+	// account and stock is CONFIRMED; otherwise it is FAILED_PRECONDITION with
+	// an ErrorInfo whose reason is TRANSACTION_NOT_SUCCEEDED or
+	// BRANCH_NOT_CONFIRMED. UNAVAILABLE if one of them cannot be asked. An
+	// order that is there is left as it is.
+	RestoreOrder(context.Context, *RestoreOrderRequest) (*RestoreOrderResponse, error)
 	mustEmbedUnimplementedOrderServiceServer()
 }
 
@@ -182,6 +209,9 @@ func (UnimplementedOrderServiceServer) ConfirmCreate(context.Context, *CreateReq
 }
 func (UnimplementedOrderServiceServer) CancelCreate(context.Context, *CreateRequest) (*CancelCreateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelCreate not implemented")
+}
+func (UnimplementedOrderServiceServer) RestoreOrder(context.Context, *RestoreOrderRequest) (*RestoreOrderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestoreOrder not implemented")
 }
 func (UnimplementedOrderServiceServer) mustEmbedUnimplementedOrderServiceServer() {}
 func (UnimplementedOrderServiceServer) testEmbeddedByValue()                      {}
@@ -312,6 +342,24 @@ func _OrderService_CancelCreate_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrderService_RestoreOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).RestoreOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_RestoreOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).RestoreOrder(ctx, req.(*RestoreOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrderService_ServiceDesc is the grpc.ServiceDesc for OrderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -342,6 +390,10 @@ var OrderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelCreate",
 			Handler:    _OrderService_CancelCreate_Handler,
+		},
+		{
+			MethodName: "RestoreOrder",
+			Handler:    _OrderService_RestoreOrder_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
