@@ -139,7 +139,9 @@ func (c *call) branches(a *attempt) []coordinator.Branch {
 		Try:     pb.OrderService_TryCreate_FullMethodName,
 		Confirm: pb.OrderService_ConfirmCreate_FullMethodName,
 		Cancel:  pb.OrderService_CancelCreate_FullMethodName,
-		Request: &pb.CreateRequest{RequestId: c.key.request, AccountId: c.key.account, Lines: a.lines, Total: a.total},
+		Request: &pb.CreateRequest{
+			RequestId: c.key.request, AccountId: c.key.account, Lines: a.lines, Total: a.total, CartLineIds: c.req.GetCartLineIds(),
+		},
 	}, {
 		Conn:    c.cfg.Account.Conn,
 		Target:  c.cfg.Account.Target,

@@ -6,6 +6,7 @@ import (
 
 	pb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/messaging"
 	"github.com/tcckit/tcckit/tcc"
 )
 
@@ -64,10 +65,16 @@ func insertLines(gid string, lines []*pb.OrderLine) barrier.Stmt {
 	}
 }
 
-// ConfirmCreate makes the order CONFIRMED.
-func (s *Service) ConfirmCreate(ctx context.Context, _ *pb.CreateRequest) (*pb.ConfirmCreateResponse, error) {
-	err := barrier.Confirm(ctx, s.cfg.DB.Barrier(), func(ctx context.Context, tx barrier.Tx) error {
-		return s.finish(ctx, tx, pb.OrderStatus_ORDER_STATUS_CONFIRMED, "UPDATE orders SET status = 2 WHERE gid = ? AND status = 1")
+// ConfirmCreate makes the order CONFIRMED and announces it.
+func (s *Service) ConfirmCreate(ctx context.Context, req *pb.CreateRequest) (*pb.ConfirmCreateResponse, error) {
+	err := s.announce(ctx, req, func(ctx context.Context, record func(context.Context, messaging.Tx) error) error {
+		return barrier.Confirm(ctx, s.cfg.DB.Barrier(), func(ctx context.Context, tx barrier.Tx) error {
+			err := s.finish(ctx, tx, pb.OrderStatus_ORDER_STATUS_CONFIRMED, "UPDATE orders SET status = 2 WHERE gid = ? AND status = 1")
+			if err != nil {
+				return err
+			}
+			return record(ctx, tx)
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -37,6 +37,9 @@ type Config struct {
 	// itself, at the listener that serves its branches; with several replicas
 	// it may be any of them.
 	Order, Account, Stock Peer
+	// Announcer publishes order.confirmed. Nil: confirmed orders are not
+	// announced.
+	Announcer Announcer
 	// Timeout bounds PlaceOrder, also for a caller with a later deadline or
 	// none. 0 means [DefaultTimeout].
 	Timeout time.Duration

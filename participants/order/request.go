@@ -29,6 +29,10 @@ func fingerprint(req *pb.PlaceOrderRequest) []byte {
 	for _, l := range req.GetLines() {
 		fields = append(fields, l.GetSku(), strconv.FormatInt(l.GetQuantity(), 10))
 	}
+	if ids := req.GetCartLineIds(); len(ids) > 0 {
+		// A field that no sku can be keeps the two lists apart.
+		fields = append(append(fields, ""), ids...)
+	}
 	return database.Fingerprint(fields...)
 }
 

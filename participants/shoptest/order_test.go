@@ -43,6 +43,8 @@ func TestOrders(t *testing.T) {
 		"outcome unknown":                   testOutcomeUnknown,
 		"account away":                      testAccountAway,
 		"caller goes away":                  testCallerGoesAway,
+		"restored once":                     testRestored,
+		"restored only with witnesses":      testNotRestored,
 	})
 }
 

@@ -21,6 +21,8 @@ import (
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	stockpb "github.com/tcckit/tcckit/api/gen/tcckit/stock/v1"
 	"github.com/tcckit/tcckit/coordinator"
+	"github.com/tcckit/tcckit/internal/branchview"
+	"github.com/tcckit/tcckit/internal/database"
 	"github.com/tcckit/tcckit/internal/database/databasetest"
 	"github.com/tcckit/tcckit/internal/dtmserver"
 	"github.com/tcckit/tcckit/internal/rpc"
@@ -51,6 +53,7 @@ type shop struct {
 	dtm                *dtmserver.Server
 	orderDSN           string
 	accountAt, stockAt string
+	stockDB            *database.DB
 	orderAt            string // where DTM reaches the order services: the first of them
 	Account            accountpb.AccountServiceClient
 	Stock              stockpb.StockServiceClient
@@ -65,6 +68,7 @@ type replica struct {
 	orderpb.OrderServiceClient
 	wire    *wire
 	service *order.Service
+	db      *database.DB
 	// kill makes it as good as dead: it reaches neither its database nor
 	// anybody else.
 	kill func()
@@ -105,24 +109,39 @@ func newShop(t *testing.T, kind databasetest.Kind) *shop {
 
 	dsn := databasetest.DSN(t, kind)
 	databasetest.Migrate(t, dsn, account.Migrations())
-	accounts, err := account.New(account.Config{DB: databasetest.Open(t, dsn, account.Migrations())})
+	accountDB := databasetest.Open(t, dsn, account.Migrations())
+	accounts, err := account.New(account.Config{DB: accountDB})
 	require.NoError(t, err)
 	s.accountAt = s.serve(func(r grpc.ServiceRegistrar) {
 		accountpb.RegisterAccountServiceServer(r, &heldAccount{Service: accounts, holds: s.holds})
+		showBranches(t, r, "account", accountDB)
 	})
 	s.Account = accountpb.NewAccountServiceClient(rpctest.Dial(t, s.accountAt))
 
 	dsn = databasetest.DSN(t, kind)
 	databasetest.Migrate(t, dsn, stock.Migrations())
-	goods, err := stock.New(stock.Config{DB: databasetest.Open(t, dsn, stock.Migrations())})
+	s.stockDB = databasetest.Open(t, dsn, stock.Migrations())
+	goods, err := stock.New(stock.Config{DB: s.stockDB})
 	require.NoError(t, err)
-	s.stockAt = s.serve(goods.Register)
+	s.stockAt = s.serve(func(r grpc.ServiceRegistrar) {
+		goods.Register(r)
+		showBranches(t, r, "stock", s.stockDB)
+	})
 	s.Stock = stockpb.NewStockServiceClient(rpctest.Dial(t, s.stockAt))
 
 	s.orderDSN = databasetest.DSN(t, kind)
 	databasetest.Migrate(t, s.orderDSN, order.Migrations())
 	s.replica = s.newReplica()
 	return s
+}
+
+func showBranches(t *testing.T, r grpc.ServiceRegistrar, participant string, db *database.DB) {
+	t.Helper()
+	store, ok := db.Barrier().(branchview.Store)
+	require.True(t, ok)
+	view := branchview.New()
+	view.Add(participant, store)
+	view.Register(r)
 }
 
 // serve serves on a free port, which it returns.
@@ -180,7 +199,7 @@ func (s *shop) newReplicaOn(dsn string, change ...func(*order.Config)) *replica 
 	require.NoError(t, err)
 	rpctest.Serve(t, l, rpc.ServerConfig{Keys: s.keys, Logger: databasetest.Logger(t)}, service.Register)
 	return &replica{
-		OrderServiceClient: orderpb.NewOrderServiceClient(rpctest.Dial(t, self)), wire: w, service: service,
+		OrderServiceClient: orderpb.NewOrderServiceClient(rpctest.Dial(t, self)), wire: w, service: service, db: db,
 		kill: func() {
 			w.kill()
 			_ = db.Close()

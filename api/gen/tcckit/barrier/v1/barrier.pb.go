@@ -84,10 +84,11 @@ func (BranchState) EnumDescriptor() ([]byte, []int) {
 
 // Branch is one participant's share of a global transaction.
 type Branch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Gid           string                 `protobuf:"bytes,1,opt,name=gid,proto3" json:"gid,omitempty"`
-	BranchId      string                 `protobuf:"bytes,2,opt,name=branch_id,json=branchId,proto3" json:"branch_id,omitempty"`
-	State         BranchState            `protobuf:"varint,3,opt,name=state,proto3,enum=tcckit.barrier.v1.BranchState" json:"state,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Gid      string                 `protobuf:"bytes,1,opt,name=gid,proto3" json:"gid,omitempty"`
+	BranchId string                 `protobuf:"bytes,2,opt,name=branch_id,json=branchId,proto3" json:"branch_id,omitempty"`
+	State    BranchState            `protobuf:"varint,3,opt,name=state,proto3,enum=tcckit.barrier.v1.BranchState" json:"state,omitempty"`
+	// update_time is when it came into that state.
 	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

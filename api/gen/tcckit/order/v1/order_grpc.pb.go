@@ -59,11 +59,12 @@ type OrderServiceClient interface {
 	CancelCreate(ctx context.Context, in *CreateRequest, opts ...grpc.CallOption) (*CancelCreateResponse, error)
 	// RestoreOrder makes an order again that this service's database has lost,
 	// from the message that announced it. It does so only if the coordinator
-	// says that the global transaction succeeded and every branch of it at
-	// account and stock is CONFIRMED; otherwise it is FAILED_PRECONDITION with
-	// an ErrorInfo whose reason is TRANSACTION_NOT_SUCCEEDED or
-	// BRANCH_NOT_CONFIRMED. UNAVAILABLE if one of them cannot be asked. An
-	// order that is there is left as it is.
+	// says that the global transaction succeeded, with this order in it, and
+	// its branches at account and stock are CONFIRMED; otherwise it is
+	// FAILED_PRECONDITION with an ErrorInfo whose reason is
+	// TRANSACTION_NOT_SUCCEEDED, MESSAGE_DIFFERS or BRANCH_NOT_CONFIRMED.
+	// UNAVAILABLE if one of them cannot be asked. An order that is there is left
+	// as it is.
 	RestoreOrder(ctx context.Context, in *RestoreOrderRequest, opts ...grpc.CallOption) (*RestoreOrderResponse, error)
 }
 
@@ -176,11 +177,12 @@ type OrderServiceServer interface {
 	CancelCreate(context.Context, *CreateRequest) (*CancelCreateResponse, error)
 	// RestoreOrder makes an order again that this service's database has lost,
 	// from the message that announced it. It does so only if the coordinator
-	// says that the global transaction succeeded and every branch of it at
-	// account and stock is CONFIRMED; otherwise it is FAILED_PRECONDITION with
-	// an ErrorInfo whose reason is TRANSACTION_NOT_SUCCEEDED or
-	// BRANCH_NOT_CONFIRMED. UNAVAILABLE if one of them cannot be asked. An
-	// order that is there is left as it is.
+	// says that the global transaction succeeded, with this order in it, and
+	// its branches at account and stock are CONFIRMED; otherwise it is
+	// FAILED_PRECONDITION with an ErrorInfo whose reason is
+	// TRANSACTION_NOT_SUCCEEDED, MESSAGE_DIFFERS or BRANCH_NOT_CONFIRMED.
+	// UNAVAILABLE if one of them cannot be asked. An order that is there is left
+	// as it is.
 	RestoreOrder(context.Context, *RestoreOrderRequest) (*RestoreOrderResponse, error)
 	mustEmbedUnimplementedOrderServiceServer()
 }
