@@ -38,7 +38,25 @@ coordinator               participants/order
 coordinator               cmd/tcckit
 coordinator               github.com/go-sql-driver/mysql
 coordinator               github.com/dtm-labs/client/dtmgrpc
+coordinator               messaging
+barrier                   messaging
+tcc                       messaging
+messaging                 barrier
+messaging                 participants/order
+messaging                 github.com/go-sql-driver/mysql
+messaging/outbox          messaging/inbox
+messaging/outbox          messaging/rocketmq
+messaging/outbox          barrier/mysql
+messaging/outbox          github.com/apache/rocketmq-client-go/v2/primitive
+messaging/inbox           messaging/outbox
+messaging/inbox           barrier
+messaging/inbox           api/gen/tcckit/order/v1
+messaging/rocketmq        messaging/outbox
+messaging/rocketmq        coordinator
 participants              cmd/tcckit
+participants/order        github.com/apache/rocketmq-client-go/v2/producer
+participants/cart         participants/order
+participants/bank         participants/express
 participants/account      cmd/tcckit
 participants/account      participants/stock
 participants/order        cmd/tcckit
@@ -60,6 +78,9 @@ coordinator               barrier
 coordinator               cmd/tcckit
 internal/deeper           participants/order
 participants/account      participants/stock
+messaging/outbox          participants/order
+messaging/inbox           coordinator
+messaging/inbox           github.com/apache/rocketmq-client-go/v2
 "
 allowed="
 tcc                       google.golang.org/grpc/codes
@@ -73,6 +94,13 @@ barrier/sqlite            modernc.org/sqlite
 barrier/barriertest       github.com/stretchr/testify/require
 coordinator               tcc
 coordinator               github.com/dtm-labs/client/dtmgrpc/dtmgpb
+messaging                 github.com/ThreeDotsLabs/watermill/message
+messaging/outbox          messaging$
+messaging/outbox          barrier$
+messaging/inbox           messaging$
+messaging/rocketmq        messaging$
+messaging/rocketmq        github.com/apache/rocketmq-client-go/v2/producer
+participants/order        messaging
 participants/account      barrier
 participants/account      coordinator
 participants/account      tcc
