@@ -148,15 +148,15 @@ func timeOrZero(ms sql.NullInt64) time.Time {
 	return time.UnixMilli(ms.Int64)
 }
 
-// Replay has messages tried again that are dead, at once and with all their
-// tries, by the [Inbox.Run] of any process of the consumer. It returns how many
-// were; others, such as those that are not dead, are passed over.
+// Replay has messages tried again that are dead or parked, at once and with all
+// their tries, by the [Inbox.Run] of any process of the consumer. It returns how
+// many are; those that are done, or unknown, are passed over.
 func Replay(ctx context.Context, db *sql.DB, d messaging.Dialect, consumer string, ids ...string) (n int, err error) {
 	if err := d.Validate(); err != nil {
 		return 0, err
 	}
 	query := strings.ReplaceAll("UPDATE inbox SET state = 2, tries = 0, excused = 0, due_at = NOW, parked_at = NOW, claimed_by = NULL, updated_at = NOW"+
-		" WHERE consumer = ? AND message_id = ? AND state = 3", "NOW", d.Now())
+		" WHERE consumer = ? AND message_id = ? AND state IN (2, 3)", "NOW", d.Now())
 	for _, id := range ids {
 		res, err := db.ExecContext(ctx, query, consumer, id)
 		if err != nil {

@@ -192,8 +192,7 @@ func (i *Inbox) tryAgain(ctx context.Context, r *run) {
 // doCounted runs a message unless processes have died in its last tries.
 func (i *Inbox) doCounted(ctx context.Context, r *run) error {
 	if r.tries-r.excused > i.cfg.MaxTries {
-		r.tries-- // this was none
-		return fmt.Errorf("no answer after %d tries; before: %s", r.tries, r.reason)
+		return fmt.Errorf("the process ended in the last of %d tries; before that: %s", r.tries-1, r.reason)
 	}
 	return i.do(ctx, r)
 }

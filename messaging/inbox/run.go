@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -135,10 +134,10 @@ func (i *Inbox) transactOnce(ctx context.Context, r *run) error {
 	return nil
 }
 
-// databaseTrouble reports whether err is not to be held against the message.
+// databaseTrouble reports whether err is the database's own and not to be held
+// against the message. After a timeout nobody can tell.
 func databaseTrouble(err error) bool {
 	var own *databaseError
-	return errors.As(err, &own) || classify(err) == lockWait || classify(err) == undone
+	c := classify(err)
+	return !errors.Is(err, errTimeout) && (errors.As(err, &own) || c == lockWait || c == undone)
 }
-
-func stack() string { return string(debug.Stack()) }

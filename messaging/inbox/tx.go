@@ -3,7 +3,6 @@ package inbox
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"log/slog"
 
 	"github.com/tcckit/tcckit/messaging"
@@ -77,15 +76,4 @@ func (t *Tx) committed(ctx context.Context, log *slog.Logger) {
 			log.ErrorContext(ctx, "inbox: after a commit", "error", err)
 		}
 	}
-}
-
-// guard turns a panic of f into an error. The stack is in the log alone.
-func guard(ctx context.Context, log *slog.Logger, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			log.ErrorContext(ctx, "inbox: a handler panicked", "panic", fmt.Sprint(p), "stack", stack())
-			err = fmt.Errorf("the handler panicked: %v", p)
-		}
-	}()
-	return f()
 }
