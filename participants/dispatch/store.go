@@ -2,11 +2,9 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/tcckit/tcckit/api/gen/tcckit/dispatch/v1"
@@ -90,25 +88,20 @@ func (s *store) addLines(ctx context.Context, found []*pb.Shipment) error {
 
 // ship makes the shipment of an order. If there is one already, as after a
 // second message about the order under an id of its own, it does nothing.
-func (s *store) ship(ctx context.Context, tx messaging.Tx, order *orderpb.Order) error {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("shipment id: %w", err)
-	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO shipment (shipment_id, order_id, account_id, created_at) VALUES (?, ?, ?, "+s.db.Dialect().Now()+")",
-		id.String(), order.GetOrderId(), order.GetAccountId())
+func (s *store) ship(ctx context.Context, tx messaging.Tx, id string, order *orderpb.Order) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO shipment (shipment_id, order_id, account_id, created_at) VALUES (?, ?, ?, "+s.db.Dialect().Now()+")",
+		id, order.GetOrderId(), order.GetAccountId())
 	if database.IsDuplicate(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var rows []string
 	var args []any
 	for i, line := range order.GetLines() {
-		rows = append(rows, "(?, ?, ?, ?)")
-		args = append(args, id.String(), i+1, line.GetSku(), line.GetQuantity())
+		args = append(args, id, i+1, line.GetSku(), line.GetQuantity())
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO shipment_line (shipment_id, line, sku, quantity) VALUES "+strings.Join(rows, ", "), args...)
+	_, err = tx.ExecContext(ctx, "INSERT INTO shipment_line (shipment_id, line, sku, quantity) VALUES (?, ?, ?, ?)"+
+		strings.Repeat(", (?, ?, ?, ?)", len(order.GetLines())-1), args...)
 	return err
 }
