@@ -91,6 +91,9 @@ func migrate(ctx context.Context, src source, cfg MigrateConfig) (MigrateResult,
 	if err := ensureResolutions(ctx, src.dialect, db); err != nil {
 		return MigrateResult{}, err
 	}
+	if err := ensureMessages(ctx, src.dialect, db); err != nil {
+		return MigrateResult{}, err
+	}
 	applied, err := p.Up(ctx)
 	var partial *goose.PartialError
 	if errors.As(err, &partial) {

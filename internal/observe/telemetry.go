@@ -90,6 +90,9 @@ func (t *Telemetry) Propagator() propagation.TextMapPropagator {
 	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 }
 
+// Registerer is where what counts in Prometheus' own way is registered.
+func (t *Telemetry) Registerer() prometheus.Registerer { return t.registry }
+
 // MetricsHandler answers with the metrics in Prometheus' text format.
 func (t *Telemetry) MetricsHandler() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{Registry: t.registry})

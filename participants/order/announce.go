@@ -10,12 +10,13 @@ import (
 	pb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	"github.com/tcckit/tcckit/internal/event"
 	"github.com/tcckit/tcckit/messaging"
+	"github.com/tcckit/tcckit/messaging/outbox"
 	"github.com/tcckit/tcckit/tcc"
 )
 
 // Announcer publishes a message if, and only if, a business transaction
-// commits. *outbox.Outbox and *rocketmq.Transactions are such; docs/messaging.md
-// says when to use which.
+// commits: by an outbox, see [NewOutboxAnnouncer], or by half messages, as
+// *rocketmq.Transactions does. docs/messaging.md says when to use which.
 type Announcer interface {
 	// Do calls business, which must call record in its transaction, as the last
 	// thing, each time that it runs it. Business that is not run, as for a
@@ -55,4 +56,18 @@ func announcement(gid string, req *pb.CreateRequest) (*message.Message, error) {
 	msg := message.NewMessage(event.ID(event.TopicOrderConfirmed, gid), payload)
 	msg.Metadata.Set(messaging.MetadataKey, gid)
 	return msg, nil
+}
+
+// outboxAnnouncer writes announcements into the order's own database.
+type outboxAnnouncer struct{ outbox *outbox.Outbox }
+
+// NewOutboxAnnouncer returns an announcer whose messages are written in the
+// transaction that confirms the order, and published afterwards: the broker may
+// be away meanwhile. o must be in the order service's database.
+func NewOutboxAnnouncer(o *outbox.Outbox) Announcer { return outboxAnnouncer{o} }
+
+// Do implements Announcer.
+func (a outboxAnnouncer) Do(ctx context.Context, topic string, msg *message.Message, business func(ctx context.Context, record func(context.Context, messaging.Tx) error) error) error {
+	m := outbox.Message{ID: msg.UUID, Topic: topic, Key: msg.Metadata.Get(messaging.MetadataKey), Payload: msg.Payload}
+	return business(ctx, func(ctx context.Context, tx messaging.Tx) error { return a.outbox.Write(ctx, tx, m) })
 }
