@@ -6,11 +6,14 @@
 #   DEST/mariadb/bin/mariadbd      MariaDB, from the release that this machine runs
 #   DEST/redis/bin/redis-server    Redis, from the release that this machine runs
 #   DEST/{mysql,mariadb}/data      an initialised data directory to copy (user root, no password)
+#   DEST/rocketmq/lib              RocketMQ's name server and broker, which run on
+#   DEST/rocketmq/bin/java         Java 17 or later: this machine's, or one unpacked
 #
 # It needs Debian's apt-get and dpkg-deb and a package mirror, but not root: apt works on folders of its
-# own below DEST, and no service is installed or started. A server whose address is in the environment
-# (TCCKIT_TEST_MYSQL, TCCKIT_TEST_MARIADB, TCCKIT_TEST_REDIS) is left out. What is complete already is
-# not fetched again; what was interrupted is.
+# own below DEST, and no service is installed or started. RocketMQ comes through Maven, this machine's or
+# one unpacked, which needs a repository that it can reach. A server whose address is in the environment
+# (TCCKIT_TEST_MYSQL, TCCKIT_TEST_MARIADB, TCCKIT_TEST_REDIS, TCCKIT_TEST_ROCKETMQ) is left out. What is
+# complete already is not fetched again; what was interrupted is.
 set -euo pipefail
 self=${BASH_SOURCE[0]}
 dest=${1:-$(dirname "$self")/../../.cache/servers}
@@ -19,6 +22,7 @@ main() {
   provide TCCKIT_TEST_MYSQL mysql
   provide TCCKIT_TEST_MARIADB mariadb
   provide TCCKIT_TEST_REDIS redis
+  provide TCCKIT_TEST_ROCKETMQ rocketmq
 }
 
 # provide VARIABLE SERVER: fetch SERVER unless VARIABLE gives one or DEST has it.
@@ -28,13 +32,15 @@ provide() {
     echo "$server: the one that $variable names"
     return
   fi
-  need apt-get dpkg-deb flock sha256sum || { explain "$variable" "$server" >&2; exit 1; }
+  need flock sha256sum || { explain "$variable" "$server" >&2; exit 1; }
   mkdir -p "$dest"
   dest=$(cd "$dest" && pwd)
   exec 9>"$dest/lock"
   flock 9 # of two runs in one checkout the second finds the work done
   local recipe work=$dest/$server.partial rc=0
   recipe=$(sha256sum <"$self")
+  # The machine may have lost its Java since.
+  [ "$server" != rocketmq ] || "$dest/rocketmq/bin/java" -version >/dev/null 2>&1 || rm -f "$dest/rocketmq/recipe"
   [ "$(cat "$dest/$server/recipe" 2>/dev/null)" != "$recipe" ] || return 0
 
   echo "$server: fetching"
@@ -58,22 +64,33 @@ provide() {
 
 # explain VARIABLE SERVER: what to do on a machine where SERVER cannot be had.
 explain() {
-  local example='root:secret@tcp(127.0.0.1:3306)/'
-  [ "$2" != redis ] || example='127.0.0.1:6379'
+  local source="Debian packages, which needs apt-get,
+dpkg-deb and a reachable package mirror; root is not needed" example='root:secret@tcp(127.0.0.1:3306)/'
+  local what="a DSN of go-sql-driver/mysql for a user that may create and drop databases."
+  case $2 in
+  redis)
+    example='127.0.0.1:6379'
+    what="its address. The tests write to it and may flush it."
+    ;;
+  rocketmq)
+    source="a Maven repository, through Maven on
+Java 17 or later; what this machine lacks of these is unpacked from Debian packages, which needs apt-get,
+dpkg-deb and a reachable package mirror; root is not needed"
+    example='127.0.0.1:9876'
+    what="its name server's address. The tests create topics, and its broker must ask about half messages
+early: transactionTimeOut=1000, transactionCheckInterval=1000, transactionCheckMax=60."
+    ;;
+  esac
   cat <<END
 
-get-servers.sh: cannot provide $2 (see above). It comes from Debian packages, which needs apt-get,
-dpkg-deb and a reachable package mirror; root is not needed. On a machine without them start a server
-yourself, for instance with Docker, and set
+get-servers.sh: cannot provide $2 (see above). It comes from $source. On a machine without them start a
+server yourself, for instance with Docker, and set
 
   $1='$example'
 
+to $what
+'make test-short' needs no server.
 END
-  case $2 in
-  redis) echo "to its address. The tests write to it and may flush it." ;;
-  *) echo "to a DSN of go-sql-driver/mysql for a user that may create and drop databases." ;;
-  esac
-  echo "'make test-short' needs no server."
 }
 
 fetch_mysql() {
@@ -108,6 +125,103 @@ fetch_redis() {
   "$1/bin/redis-server" --version >"$1/version"
 }
 
+rocketmq_version=5.3.3
+
+fetch_rocketmq() {
+  local java mvn
+  java=$(find_java) || java=
+  mvn=$(command -v mvn) || mvn=
+  if [ -z "$java" ] || [ -z "$mvn" ]; then
+    unpack "$1" maven # and what it depends on: libraries and a Java runtime
+    relink "$1/root"
+  fi
+  if [ -z "$java" ]; then
+    unpacked_java "$1"
+    java='$(dirname "$0")/../jre/bin/java'
+  fi
+  mkdir "$1/bin"
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$java" >"$1/bin/java"
+  chmod +x "$1/bin/java"
+  if [ -z "$mvn" ]; then
+    mvn=$1/root/usr/share/maven/bin/mvn
+    JAVA_HOME=$("$1/bin/java" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.home = //p')
+    export JAVA_HOME
+  fi
+  cat >"$1/pom.xml" <<END
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>com.github.tcckit</groupId>
+  <artifactId>servers</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.rocketmq</groupId>
+      <artifactId>rocketmq-namesrv</artifactId>
+      <version>$rocketmq_version</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.rocketmq</groupId>
+      <artifactId>rocketmq-broker</artifactId>
+      <version>$rocketmq_version</version>
+    </dependency>
+  </dependencies>
+</project>
+END
+  "$mvn" -q -B -f "$1/pom.xml" -Dmaven.repo.local="$1/m2" dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$1/lib"
+  [ -f "$1/lib/rocketmq-broker-$rocketmq_version.jar" ]
+  rm -rf "$1/root" "$1/m2" "$1/target"
+  echo "RocketMQ Ver $rocketmq_version" >"$1/version"
+}
+
+# find_java: this machine's Java, if it is 17 or later.
+find_java() {
+  local java version
+  for java in "${JAVA_HOME:-/none}/bin/java" "$(command -v java)"; do
+    version=$("$java" -version 2>&1 | sed -n '1s/.* version "\([0-9]*\).*/\1/p')
+    if [ "${version:-0}" -ge 17 ] 2>/dev/null; then
+      echo "$java"
+      return
+    fi
+  done
+  return 1
+}
+
+# unpacked_java DIR: make DIR/jre of the Java runtime in DIR/root. It takes its C library, libz and
+# libstdc++ from the machine, on which apt and dpkg need them, too.
+unpacked_java() {
+  local java
+  java=$(find "$1/root/usr/lib/jvm" -path '*/bin/java' -type f | head -n 1)
+  mv "${java%/bin/java}" "$1/jre"
+  [ ! -s "$1/jre/lib/security/cacerts" ] || return 0
+  # The package's installation would have made it of the certificates that the machine trusts.
+  local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt} certs=$1/certs cert
+  mkdir "$certs"
+  if [ -s "$bundle" ]; then
+    csplit -s -z -f "$certs/" -b %03d "$bundle" '/-----BEGIN CERTIFICATE-----/' '{*}'
+  else
+    cp "$1"/root/usr/share/ca-certificates/mozilla/*.crt "$certs"
+  fi
+  rm -f "$1/jre/lib/security/cacerts"
+  for cert in "$certs"/*; do
+    "$1/jre/bin/keytool" -importcert -noprompt -storepass changeit -alias "${cert##*/}" -file "$cert" \
+      -keystore "$1/jre/lib/security/cacerts" || echo "left out: $cert"
+  done
+  rm -r "$certs"
+}
+
+# relink ROOT: symbolic links below ROOT that name another unpacked file from the machine's root get a
+# copy of that.
+relink() {
+  local link target
+  find "$1" -type l -lname '/*' -print0 | while IFS= read -r -d '' link; do
+    target=$1$(readlink "$link")
+    [ -e "$target" ] || continue
+    rm "$link"
+    cp -RL "$target" "$link"
+  done
+}
+
 # No option file of the machine, and files where the packages have them. As root the server must be told
 # that it may. shellcheck disable=SC2016 # expanded by the launcher
 mysql_options='--no-defaults ${user:+"$user"} --secure-file-priv= --basedir="$root/usr" \
@@ -123,6 +237,7 @@ need() {
 
 # unpack DIR PACKAGE: PACKAGE and the libraries that it depends on, down to libc, into DIR/root.
 unpack() {
+  need apt-get dpkg-deb
   local apt=$1/apt
   mkdir -p "$apt"/{lists,cache/archives}/partial "$1/root"
   : >"$apt/status" # nothing counts as installed, so that every library comes along
@@ -151,7 +266,7 @@ END
     name=${deb##*/}
     case ${name%%_*} in
     libperl*) ;;
-    lib* | redis-tools | "$2") dpkg-deb -x "$deb" "$1/root" ;;
+    lib* | redis-tools | openjdk-*-jre-headless | ca-certificates | "$2") dpkg-deb -x "$deb" "$1/root" ;;
     esac
   done
 }

@@ -14,6 +14,8 @@ const (
 	MySQL   Kind = "mysql"
 	MariaDB Kind = "mariadb"
 	Redis   Kind = "redis"
+	// KindRocketMQ is a name server and a broker: see StartRocketMQ.
+	KindRocketMQ Kind = "rocketmq"
 )
 
 // launcher is the file below the programs' folder that starts the server.
@@ -23,6 +25,8 @@ func (k Kind) launcher() string {
 		return "mysql/bin/mysqld"
 	case MariaDB:
 		return "mariadb/bin/mariadbd"
+	case KindRocketMQ:
+		return "rocketmq/bin/java"
 	default:
 		return "redis/bin/redis-server"
 	}
@@ -30,6 +34,21 @@ func (k Kind) launcher() string {
 
 // isSQL tells the servers that speak MySQL's protocol.
 func (k Kind) isSQL() bool { return k == MySQL || k == MariaDB }
+
+// findLauncher returns the programs' folder, which has what starts the server.
+func findLauncher(programs string, k Kind) (string, error) {
+	if programs == "" {
+		dir, err := FindPrograms()
+		if err != nil {
+			return "", err
+		}
+		programs = dir
+	}
+	if _, err := os.Stat(filepath.Join(programs, k.launcher())); err != nil {
+		return "", fmt.Errorf("localserver: no %s in %s: run deploy/local/get-servers.sh: %w", k, programs, err)
+	}
+	return programs, nil
+}
 
 // FindPrograms returns the folder that deploy/local/get-servers.sh fills, in the checkout that the
 // working directory lies in. Whether it holds a server only Start sees.

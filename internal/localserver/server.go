@@ -15,7 +15,7 @@ import (
 	"github.com/tcckit/tcckit/internal/freeport"
 )
 
-// Config says which server to start and how.
+// Config says which server to start and how. For RocketMQ there is RocketMQConfig.
 type Config struct {
 	Kind Kind
 	// Programs is the folder that deploy/local/get-servers.sh filled; empty: FindPrograms.
@@ -48,17 +48,13 @@ type Server struct {
 
 // Start starts a server on a free port and returns when it answers.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Programs == "" {
-		dir, err := FindPrograms()
-		if err != nil {
-			return nil, err
-		}
-		cfg.Programs = dir
-	}
-	if _, err := os.Stat(filepath.Join(cfg.Programs, cfg.Kind.launcher())); err != nil {
-		return nil, fmt.Errorf("localserver: no %s in %s: run deploy/local/get-servers.sh: %w", cfg.Kind, cfg.Programs, err)
+	if cfg.Kind == KindRocketMQ {
+		return nil, errors.New("localserver: rocketmq is two servers: use StartRocketMQ")
 	}
 	var err error
+	if cfg.Programs, err = findLauncher(cfg.Programs, cfg.Kind); err != nil {
+		return nil, err
+	}
 	if cfg.Dir, err = filepath.EvalSymlinks(cfg.Dir); err != nil { // as the server will name it
 		return nil, fmt.Errorf("localserver: %s: %w", cfg.Kind, err)
 	}
@@ -73,7 +69,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		if err = s.Restart(ctx); err == nil {
 			return s, nil
 		}
-		if try == portTries || !strings.Contains(strings.ToLower(s.Log()), "address already in use") {
+		if try == portTries || !inUse(s.Log()) {
 			return nil, err
 		}
 	}
@@ -94,7 +90,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	s.process, s.running = p, true
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := s.awaitAnswer(ctx); err != nil {
+	if err := awaitAnswer(ctx, p, s.checkAnswer); err != nil {
 		return errors.Join(fmt.Errorf("localserver: %s did not start: %w; its log ends\n%s", s.cfg.Kind, err, s.Log()), s.Kill())
 	}
 	return nil
@@ -136,20 +132,27 @@ func (s *Server) args() []string {
 	return append(args(), s.cfg.Args...)
 }
 
+// inUse recognises in a log that the port was taken meanwhile.
+func inUse(log string) bool { return strings.Contains(strings.ToLower(log), "address already in use") }
+
 // awaitAnswer returns when the server answers, or an error when it ended or ctx did.
-func (s *Server) awaitAnswer(ctx context.Context) error {
+func awaitAnswer(ctx context.Context, process *childproc.Process, check func(context.Context) error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
-		err := s.checkAnswer(ctx)
+		err := check(ctx)
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil { // what ctx cut short says nothing
+			last = err
+		}
 		select {
-		case <-s.process.Done():
+		case <-process.Done():
 			return errors.New("the process ended")
 		case <-ctx.Done():
-			return fmt.Errorf("%w; the last attempt: %w", ctx.Err(), err)
+			return fmt.Errorf("%w; the last attempt: %w", ctx.Err(), last)
 		case <-tick.C:
 		}
 	}

@@ -15,6 +15,8 @@ const (
 	EnvMariaDB = "TCCKIT_TEST_MARIADB"
 	// EnvRedis holds host:port.
 	EnvRedis = "TCCKIT_TEST_REDIS"
+	// EnvRocketMQ holds the name server's host:port.
+	EnvRocketMQ = "TCCKIT_TEST_ROCKETMQ"
 )
 
 // Env returns the variable that names the shared server of a kind.
@@ -24,6 +26,8 @@ func Env(kind localserver.Kind) string {
 		return EnvMySQL
 	case localserver.MariaDB:
 		return EnvMariaDB
+	case localserver.KindRocketMQ:
+		return EnvRocketMQ
 	default:
 		return EnvRedis
 	}

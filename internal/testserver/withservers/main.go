@@ -2,7 +2,7 @@
 
 // Command withservers runs a command, usually `go test`, with real servers at hand:
 //
-//	withservers [-servers mysql,mariadb,redis] -- go test -race ./...
+//	withservers [-servers mysql,mariadb,redis,rocketmq] -- go test -race ./...
 //
 // It starts a server of each kind whose address the environment does not give, puts the addresses into
 // the command's environment (see package testserver) and stops the servers when the command has ended.
@@ -37,12 +37,12 @@ func main() {
 // run returns the status to exit with and what to say.
 func run(args []string) (status int, err error) {
 	flags := flag.NewFlagSet("withservers", flag.ContinueOnError)
-	names := flags.String("servers", "mysql,mariadb,redis", "the servers that the command needs")
+	names := flags.String("servers", "mysql,mariadb,redis,rocketmq", "the servers that the command needs")
 	if err := flags.Parse(args); err != nil {
 		return 2, nil // flags has said it
 	}
 	if flags.NArg() == 0 {
-		return 2, errors.New("no command given: withservers [-servers mysql,mariadb,redis] -- COMMAND")
+		return 2, errors.New("no command given: withservers [-servers mysql,mariadb,redis,rocketmq] -- COMMAND")
 	}
 	kinds, err := parseKinds(*names)
 	if err != nil {
@@ -72,10 +72,10 @@ func parseKinds(names string) ([]localserver.Kind, error) {
 	var kinds []localserver.Kind
 	for name := range strings.SplitSeq(names, ",") {
 		switch kind := localserver.Kind(name); kind {
-		case localserver.MySQL, localserver.MariaDB, localserver.Redis:
+		case localserver.MySQL, localserver.MariaDB, localserver.Redis, localserver.KindRocketMQ:
 			kinds = append(kinds, kind)
 		default:
-			return nil, fmt.Errorf("-servers: %q is none of mysql, mariadb, redis", name)
+			return nil, fmt.Errorf("-servers: %q is none of mysql, mariadb, redis, rocketmq", name)
 		}
 	}
 	return kinds, nil

@@ -18,9 +18,12 @@ import (
 // servers are the servers that were started, with their data in one temporary folder.
 type servers struct {
 	dir     string
-	started []*localserver.Server
+	started []server
 	environ []string // NAME=VALUE for the command
 }
+
+// server is a server, or a group of them, that was started.
+type server interface{ Stop() error }
 
 // start starts a server of each kind that the environment does not name, all at once.
 func start(ctx context.Context, kinds []localserver.Kind) (_ *servers, err error) {
@@ -34,11 +37,12 @@ func start(ctx context.Context, kinds []localserver.Kind) (_ *servers, err error
 			missing = append(missing, kind)
 		}
 	}
-	started := make([]*localserver.Server, len(missing))
+	started := make([]server, len(missing))
+	addresses := make([]string, len(missing))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, kind := range missing {
 		group.Go(func() (err error) {
-			started[i], err = startOne(ctx, kind, filepath.Join(set.dir, string(kind)))
+			started[i], addresses[i], err = startOne(ctx, kind, filepath.Join(set.dir, string(kind)))
 			return err
 		})
 	}
@@ -48,7 +52,7 @@ func start(ctx context.Context, kinds []localserver.Kind) (_ *servers, err error
 			continue
 		}
 		set.started = append(set.started, s)
-		set.environ = append(set.environ, testserver.Env(missing[i])+"="+addressOf(missing[i], s))
+		set.environ = append(set.environ, testserver.Env(missing[i])+"="+addresses[i])
 	}
 	if err != nil {
 		return nil, errors.Join(err, set.stop())
@@ -56,19 +60,26 @@ func start(ctx context.Context, kinds []localserver.Kind) (_ *servers, err error
 	return set, nil
 }
 
-func startOne(ctx context.Context, kind localserver.Kind, dir string) (*localserver.Server, error) {
+// startOne returns the server and what its environment variable holds; no server if it did not start.
+func startOne(ctx context.Context, kind localserver.Kind, dir string) (server, string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return localserver.Start(ctx, localserver.Config{Kind: kind, Dir: dir})
-}
-
-// addressOf is what the environment variable of the kind holds.
-func addressOf(kind localserver.Kind, s *localserver.Server) string {
+	if kind == localserver.KindRocketMQ {
+		s, err := localserver.StartRocketMQ(ctx, localserver.RocketMQConfig{Dir: dir})
+		if err != nil {
+			return nil, "", err
+		}
+		return s, s.NameServer(), nil
+	}
+	s, err := localserver.Start(ctx, localserver.Config{Kind: kind, Dir: dir})
+	if err != nil {
+		return nil, "", err
+	}
 	if kind == localserver.Redis {
-		return s.Addr()
+		return s, s.Addr(), nil
 	}
-	return s.SQL().FormatDSN()
+	return s, s.SQL().FormatDSN(), nil
 }
 
 // stop stops all servers and removes their data.
