@@ -172,7 +172,7 @@ func TestIgnoresItsEnd(t *testing.T) {
 		}()
 		insertParked(g, "hangs")
 		eventually(t, "it to hang", func() bool { return hangs.Load() == 1 })
-		for range 3 {
+		for range 2 {
 			g.elapse(inbox.Parked) // its claim has run out
 			insertParked(g, "other")
 			g.awaitState("other", inbox.Done)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -72,28 +73,30 @@ func (i *Inbox) loop(ctx context.Context, state State, wake bell, slots int, f f
 	}
 }
 
-// claimDue claims the row that is due for the longest time. If none is, it says
-// how long to wait.
+// claimDue claims one of the rows that are due for the longest time. If none is,
+// it says how long to wait.
 func (i *Inbox) claimDue(ctx context.Context, state State) (*run, time.Duration, error) {
 	rows, err := i.due(ctx, state)
 	if err != nil {
 		return nil, poll, err
 	}
 	wait := poll
-	for _, row := range rows {
+	for n, row := range rows {
 		if row.in > 0 {
-			return nil, min(wait, row.in), nil
+			wait = min(wait, row.in)
+			rows = rows[:n]
+			break
 		}
+	}
+	// Not in their order: other processes see the same ones.
+	for _, n := range rand.Perm(len(rows)) {
 		// One that ignores the end of its context may still run here.
-		if i.running.has(row.id) {
+		if i.running.has(rows[n].id) {
 			continue
 		}
-		r, err := i.claim(ctx, state, row)
-		if err != nil {
-			return nil, poll, err
-		}
-		if r != nil {
-			return r, 0, nil
+		r, err := i.claim(ctx, state, rows[n])
+		if r != nil || err != nil {
+			return r, poll, err
 		}
 		wait = restart(1) // another process was faster, and there may be more
 	}
@@ -126,18 +129,22 @@ func (i *Inbox) due(ctx context.Context, state State) (due []dueRow, err error) 
 }
 
 // claim takes a row for one run; nil: another process was faster. A try is
-// counted here, so that it counts also if the process dies in it.
+// counted here, so that it counts also if the process dies in it. The end of ctx
+// does not interrupt it: the row would be nobody's until the claim has run out.
 func (i *Inbox) claim(ctx context.Context, state State, row dueRow) (*run, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
 	r := &run{id: row.id, claim: claimName()}
 	tries := 0
 	if state == Parked {
 		tries = 1
 	}
 	lease := (i.cfg.Timeout + leaseMargin).Milliseconds()
-	// errExists is no answer: the claim may be this one, if the connection was
-	// lost after it.
 	err := i.update(ctx, i.sql.claim, r.claim, tries, lease, i.cfg.Consumer, r.id, state, row.at)
-	if err != nil && !errors.Is(err, errExists) {
+	if errors.Is(err, errExists) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	var waited int64

@@ -56,6 +56,9 @@ func (i *Inbox) do(ctx context.Context, r *run) error {
 	if r.msg.UUID == "" {
 		return errNoID
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	i.running.add(r)
 	defer i.running.remove(r)
 	ctx, cancel := context.WithTimeoutCause(ctx, i.cfg.Timeout, errTimeout)
