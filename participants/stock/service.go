@@ -10,6 +10,7 @@ import (
 
 	pb "github.com/tcckit/tcckit/api/gen/tcckit/stock/v1"
 	"github.com/tcckit/tcckit/internal/database"
+	"github.com/tcckit/tcckit/messaging/outbox"
 )
 
 //go:embed migrations
@@ -33,13 +34,17 @@ func PublicMethods() []string {
 type Config struct {
 	// DB has the tables of [Migrations]. Its owner closes it.
 	DB *database.DB
+	// Outbox, in DB, is what express orders are answered through. Nil: there
+	// are none.
+	Outbox *outbox.Outbox
 }
 
 // Service is the stock service. It is safe for concurrent use and owns nothing
 // that must be closed.
 type Service struct {
 	pb.UnimplementedStockServiceServer
-	db *database.DB
+	db     *database.DB
+	outbox *outbox.Outbox
 }
 
 // New returns the service.
@@ -47,7 +52,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.DB == nil {
 		return nil, errors.New("stock: no DB is given")
 	}
-	return &Service{db: cfg.DB}, nil
+	return &Service{db: cfg.DB, outbox: cfg.Outbox}, nil
 }
 
 // Register registers the service with a gRPC server.
