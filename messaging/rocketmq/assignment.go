@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -12,97 +13,79 @@ import (
 // share them out whenever that may have changed. The client asks one call at a
 // time, and has done what a call said before it makes the next one.
 type assignment struct {
-	topic  string
-	onLoss func(primitive.MessageQueue)
-
+	topic   string
 	unknown chan struct{} // has a value when the broker does not know us
 	quiet   chan struct{} // closed when, after release, the client reads nothing
+	ended   chan struct{}
 
 	mu        sync.Mutex
-	calls     int
-	owned     map[primitive.MessageQueue]bool
-	lost      map[primitive.MessageQueue]int // the call in which they were
+	mine      map[primitive.MessageQueue]bool
 	releasing bool
-	released  bool // the call before took all queues
-	ended     chan struct{}
+	released  bool // a call before took all queues
+	waiting   bool // a call waits for the end
 }
 
-func newAssignment(topic string, onLoss func(primitive.MessageQueue)) *assignment {
+func newAssignment(topic string) *assignment {
 	return &assignment{
-		topic: topic, onLoss: onLoss,
+		topic: topic, mine: map[primitive.MessageQueue]bool{},
 		unknown: make(chan struct{}, 1), quiet: make(chan struct{}), ended: make(chan struct{}),
-		owned: map[primitive.MessageQueue]bool{}, lost: map[primitive.MessageQueue]int{},
 	}
 }
 
-// allocate is the client's consumer.AllocateStrategy.
-func (a *assignment) allocate(group, self string, queues []*primitive.MessageQueue, members []string) []*primitive.MessageQueue {
+// allocate shares out the queues of one topic among the members of the group,
+// which the broker knows, and says whether we get fewer than before.
+func (a *assignment) allocate(group, self string, queues []*primitive.MessageQueue, members []string) (mine []*primitive.MessageQueue, fewer bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.calls++
 	ours := len(queues) > 0 && queues[0].Topic == a.topic // the other one is the group's retry topic
 	if a.releasing {
 		a.giveBack(ours)
-		return nil
+		return nil, false
 	}
-	var mine []*primitive.MessageQueue
-	if slices.Contains(members, self) {
-		mine = consumer.AllocateByAveragely(group, self, queues, members)
-	} else {
-		// The broker was restarted and has not heard of us. The client
-		// would drop all queues until it has.
+	if !slices.Contains(members, self) {
+		// The broker was restarted and has not heard of us. The client would
+		// drop all queues until it has.
 		select {
 		case a.unknown <- struct{}{}:
 		default:
 		}
-		mine = slices.DeleteFunc(slices.Clone(queues), func(q *primitive.MessageQueue) bool { return !a.owned[*q] })
+		return slices.DeleteFunc(slices.Clone(queues), func(q *primitive.MessageQueue) bool { return !a.mine[*q] }), false
 	}
-	if ours {
-		a.set(mine)
+	mine = consumer.AllocateByAveragely(group, self, queues, members)
+	if !ours {
+		return mine, false
 	}
-	return mine
-}
-
-func (a *assignment) set(mine []*primitive.MessageQueue) {
 	now := make(map[primitive.MessageQueue]bool, len(mine))
 	for _, q := range mine {
 		now[*q] = true
-		delete(a.lost, *q)
 	}
-	for q := range a.owned {
-		if !now[q] {
-			a.lost[q] = a.calls
-			a.onLoss(q)
-		}
+	for q := range a.mine {
+		fewer = fewer || !now[q]
 	}
-	a.owned = now
+	a.mine = now
+	return mine, fewer
 }
 
-// giveBack leaves the client without queues. Once it has none it stays in this
-// call until end, so that it does nothing while it is shut down. It is called
+// giveBack leaves the client without queues. When it has none, it stays in this
+// call until the end, so that it does nothing while it is shut down. It is called
 // with the lock held, and holds it again when it returns.
 func (a *assignment) giveBack(ours bool) {
-	if !a.released {
-		a.released = ours
+	if !a.released || a.waiting {
+		a.released = a.released || ours
 		return
 	}
-	select {
-	case <-a.quiet:
-	default:
-		close(a.quiet)
-	}
+	a.waiting = true
+	close(a.quiet)
 	a.mu.Unlock()
 	<-a.ended
 	a.mu.Lock()
 }
 
-// gone says that the client does not heed any more what becomes of the messages
-// of a queue.
-func (a *assignment) gone(q primitive.MessageQueue) bool {
+// owned returns the queues that are read.
+func (a *assignment) owned() map[primitive.MessageQueue]bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	call, ok := a.lost[q]
-	return ok && a.calls > call
+	return maps.Clone(a.mine)
 }
 
 func (a *assignment) release() {

@@ -1,8 +1,6 @@
 package rocketmq
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -45,11 +43,11 @@ func (p *progress) done(q primitive.MessageQueue, offset int64) {
 	}
 }
 
-// forget is called when a queue was lost: another reads it.
-func (p *progress) forget(q primitive.MessageQueue) {
+// keep forgets all queues but those given: others are read by another.
+func (p *progress) keep(queues map[primitive.MessageQueue]bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.queues, q)
+	maps.DeleteFunc(p.queues, func(q primitive.MessageQueue, _ *reading) bool { return !queues[q] })
 }
 
 // acknowledged is, by queue, the offset below which all that was seen is
@@ -68,30 +66,4 @@ func (p *progress) acknowledged() map[primitive.MessageQueue]int64 {
 		}
 	}
 	return upTo
-}
-
-// checkCommitted reports a queue of which the broker does not know that it was
-// read up to the offset that is wanted.
-func (s *subscription) checkCommitted(ctx context.Context, want map[primitive.MessageQueue]int64) error {
-	if len(want) == 0 {
-		return nil
-	}
-	r, err := s.bus.route(ctx, s.topic)
-	if err != nil {
-		return err
-	}
-	for _, q := range r.Queues {
-		offset, ok := want[primitive.MessageQueue{Topic: s.topic, BrokerName: q.Broker, QueueId: q.ID}]
-		if !ok {
-			continue
-		}
-		committed, err := s.bus.admin.Committed(ctx, s.group, s.topic, q)
-		if err != nil {
-			return err
-		}
-		if committed < offset {
-			return fmt.Errorf("queue %d of %s was read up to %d, the broker knows of %d", q.ID, q.Broker, offset, committed)
-		}
-	}
-	return nil
 }

@@ -3,8 +3,8 @@ package rocketmq
 import (
 	"context"
 	"errors"
-	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	client "github.com/apache/rocketmq-client-go/v2"
@@ -14,40 +14,45 @@ import (
 	"github.com/tcckit/tcckit/messaging"
 )
 
-// pushConsumer is the client's consumer, with what it does not have in its
-// interface.
-type pushConsumer interface {
-	client.PushConsumer
-	PersistConsumerOffset() error
-}
-
 // subscription is a member of a group at the brokers.
 //
-// The client's consumer is used in its concurrent mode only, also for order,
-// with one message for each call of handle, which returns success or, once the
-// queue is not ours any more, something that the client ignores. So it never
-// sends a message back to a broker, where it would be lost if the broker
-// refused, and it never orders by its locks, which expire, lose what is nacked,
-// and race.
+// It is the client's pull consumer, not its push consumer. That one runs
+// handlers in goroutines of its own, where an error or a panic is taken for
+// success or forgotten, sends a message back to the broker without looking at
+// the answer, orders by locks that expire, and races. This one is asked for
+// messages and told which are done.
 type subscription struct {
 	bus          *Bus
 	cfg          SubscriberConfig
 	topic, group string
 
 	out      *outlet
-	consumer pushConsumer
+	consumer client.PullConsumer
 	queues   *assignment
 	read     *progress
 
-	stopRefresh closer
-	refreshed   sync.WaitGroup
-	stopped     chan struct{} // closed when the consumer was shut down
-	once        sync.Once
+	ctx     context.Context // of what runs beside the handlers
+	cancel  context.CancelFunc
+	jobs    chan job
+	tasks   sync.WaitGroup // the poller and the refresher
+	workers sync.WaitGroup
+	once    sync.Once
 }
 
-// never is a time that does not come. When the client's timeout of a message
-// passes, it sends it back to the broker, and forgets it.
-const never = time.Duration(math.MaxInt64)
+// pulled is what one pull brought. The client is told of it as a whole.
+type pulled struct {
+	request *consumer.ConsumeRequest
+	open    atomic.Int64 // messages that are not acknowledged
+}
+
+type job struct {
+	of      *pulled
+	message *primitive.MessageExt
+}
+
+// pullSize is how many messages the client asks for at once. It keeps up to 37
+// pulls of a queue that were not taken yet.
+const pullSize = 32
 
 func (b *Bus) subscribe(ctx context.Context, cfg SubscriberConfig, topic, group string, out *outlet) (*subscription, error) {
 	// The client would begin, fail, and shut itself down.
@@ -56,31 +61,22 @@ func (b *Bus) subscribe(ctx context.Context, cfg SubscriberConfig, topic, group 
 	}
 	s := &subscription{
 		bus: b, cfg: cfg, topic: topic, group: group, out: out,
-		read: newProgress(), stopped: make(chan struct{}),
+		queues: newAssignment(topic), read: newProgress(), jobs: make(chan job),
 	}
-	s.queues = newAssignment(topic, s.read.forget)
-	c, err := consumer.NewPushConsumer(append([]consumer.Option{
+	c, err := consumer.NewPullConsumer(append([]consumer.Option{
 		consumer.WithNsResolver(b.resolver),
 		consumer.WithGroupName(group),
 		consumer.WithInstance(instance("consumer")),
 		consumer.WithConsumerModel(consumer.Clustering),
 		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
-		consumer.WithConsumeMessageBatchMaxSize(1),
-		consumer.WithConsumeGoroutineNums(cfg.Handlers),
-		consumer.WithConsumeTimeout(never),
-		consumer.WithStrategy(s.queues.allocate),
-		// What is pulled and not handed out is bounded by the client's channel
-		// of 32 pulls for each queue, before which it waits. Its other bounds
-		// have it sleep and look again.
-		consumer.WithPullBatchSize(32),
-		consumer.WithPullThresholdForQueue(math.MaxUint16),
-		consumer.WithConsumeConcurrentlyMaxSpan(math.MaxUint16),
+		consumer.WithPullBatchSize(pullSize),
+		consumer.WithStrategy(s.allocate),
 	}, b.consumerCredentials()...)...)
 	if err != nil {
 		return nil, messaging.Unavailable(err)
 	}
 	s.consumer = c
-	if err := c.Subscribe(topic, consumer.MessageSelector{}, s.handle); err != nil {
+	if err := c.Subscribe(topic, consumer.MessageSelector{}); err != nil {
 		return nil, err
 	}
 	// If it fails it has shut itself down; to do so again, or before it was
@@ -88,7 +84,12 @@ func (b *Bus) subscribe(ctx context.Context, cfg SubscriberConfig, topic, group 
 	if err := c.Start(); err != nil {
 		return nil, errors.Join(err, b.verifyTopic(ctx, topic))
 	}
-	s.refreshed.Go(s.refresh)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for range cfg.Handlers {
+		s.workers.Go(s.work)
+	}
+	s.tasks.Go(s.poll)
+	s.tasks.Go(s.refresh)
 	b.track(s)
 	return s, nil
 }
@@ -100,28 +101,49 @@ func (b *Bus) consumerCredentials() []consumer.Option {
 	return []consumer.Option{consumer.WithCredentials(primitive.Credentials{AccessKey: b.cfg.AccessKey, SecretKey: b.cfg.SecretKey})}
 }
 
-var errNotHandled = errors.New("not handled here: the queue is another's, or the subscription has ended")
+// pollTimeout is how long the client is asked to wait for messages.
+const pollTimeout = 10 * time.Second
 
-// handle is called by the client with each message. It must not return, other
-// than with success, before the message's queue was taken from the consumer.
-func (s *subscription) handle(_ context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
-	for _, m := range messages { // one
-		q := *m.Queue
-		s.read.begin(q, m.QueueOffset)
-		if !s.out.deliver(decode(m), func() bool { return s.queues.gone(q) }) {
-			if !s.queues.gone(q) {
-				<-s.stopped
-			}
-			return consumer.ConsumeRetryLater, errNotHandled
+// poll passes on what the client has pulled, in the order in which it lies in
+// each queue.
+func (s *subscription) poll() {
+	defer close(s.jobs)
+	for s.ctx.Err() == nil {
+		request, err := s.consumer.Poll(s.ctx, pollTimeout)
+		if err != nil { // there is nothing, or a queue was lost meanwhile
+			continue
 		}
-		s.read.done(q, m.QueueOffset)
+		p := &pulled{request: request}
+		p.open.Store(int64(len(request.GetMsgList())))
+		for _, m := range request.GetMsgList() {
+			select {
+			case s.jobs <- job{p, m}:
+			case <-s.ctx.Done():
+				return
+			}
+		}
 	}
-	return consumer.ConsumeSuccess, nil
 }
 
-// refreshInterval is how often the brokers are told that we are here. The
-// client does so every 30 s only, so long it would read nothing from a broker
-// that was restarted and so has forgotten it.
+// work hands out one message after another.
+func (s *subscription) work() {
+	for j := range s.jobs {
+		q := *j.of.request.GetMQ()
+		s.read.begin(q, j.message.QueueOffset)
+		// A queue that was lost is read by another, who gets the message too.
+		if j.of.request.GetPQ().IsDroppd() || !s.out.deliver(decode(j.message), j.of.request.GetPQ().IsDroppd) {
+			continue
+		}
+		s.read.done(q, j.message.QueueOffset)
+		if j.of.open.Add(-1) == 0 {
+			s.consumer.ACK(s.ctx, j.of.request, consumer.ConsumeSuccess)
+		}
+	}
+}
+
+// refreshInterval is how often the brokers are told that we are here, and how
+// far we have come. The client says the first every 30 s only, too late for a
+// broker that was restarted.
 const refreshInterval = 5 * time.Second
 
 func (s *subscription) refresh() {
@@ -129,16 +151,17 @@ func (s *subscription) refresh() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.stopRefresh.done():
+		case <-s.ctx.Done():
 			return
 		case <-tick.C:
 		case <-s.queues.unknown:
 		}
+		s.note()
 		s.nudge()
 	}
 }
 
-// nudge has the consumer ask for the route, send a heartbeat, and share out the
+// nudge has the client ask for the route, send a heartbeat, and share out the
 // queues anew: all that Start does when it is called again.
 func (s *subscription) nudge() {
 	if err := s.consumer.Start(); err != nil {
@@ -146,78 +169,14 @@ func (s *subscription) nudge() {
 	}
 }
 
-// close hands out nothing more, waits for what was handed out, tells the brokers
-// how far we have come, gives back the queues, and shuts the consumer down, in
-// this order. In any other, what was handled is delivered again; or the client
-// sends on a channel that it has closed, in a goroutine that nothing protects.
-func (s *subscription) close() {
-	s.once.Do(func() {
-		s.out.drain(s.cfg.DrainTimeout)
-		s.stopRefresh.close()
-		s.refreshed.Wait()
-		s.commit()
-		s.release()
-		s.bus.untrack(s)
-		if err := s.consumer.Shutdown(); err != nil {
-			s.bus.cfg.Logger.Warn("rocketmq: shutting a consumer down", "group", s.group, "topic", s.topic, "error", err)
-		}
-		s.queues.end()
-		close(s.stopped)
-	})
-}
-
-// The bounds of what a subscription does at its end with brokers that may be
-// away.
-const (
-	commitTimeout  = 5 * time.Second
-	releaseTimeout = 5 * time.Second
-	endPoll        = 20 * time.Millisecond
-)
-
-// commit returns when the brokers know what was acknowledged. The client notes
-// that a moment after handle has returned, sends it without waiting for an
-// answer, and does so at its end with what it has noted by then.
-func (s *subscription) commit() {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-	defer cancel()
-	want := s.read.acknowledged()
-	tick := time.NewTicker(endPoll)
-	defer tick.Stop()
-	for {
-		err := s.consumer.PersistConsumerOffset()
-		if err == nil {
-			if err = s.checkCommitted(ctx, want); err == nil {
-				return
-			}
-		}
-		select {
-		case <-ctx.Done():
-			s.bus.cfg.Logger.Warn("rocketmq: the broker may not know what was handled last: it will be delivered again",
-				"group", s.group, "topic", s.topic, "error", err)
-			return
-		case <-tick.C:
-		}
+// allocate is called by the client when it shares out the queues.
+func (s *subscription) allocate(group, self string, queues []*primitive.MessageQueue, members []string) []*primitive.MessageQueue {
+	mine, fewer := s.queues.allocate(group, self, queues, members)
+	if fewer {
+		// When the client loses a queue it tells the broker how far it has
+		// come there, and forgets how far it has in the others.
+		_ = s.consumer.PersistOffset(s.ctx, s.topic) // fails only when it does not run
+		s.read.keep(s.queues.owned())
 	}
-}
-
-// release has the client give back all queues, and keeps it from taking any.
-func (s *subscription) release() {
-	s.queues.release()
-	timer := time.NewTimer(releaseTimeout)
-	defer timer.Stop()
-	tick := time.NewTicker(5 * endPoll)
-	defer tick.Stop()
-	for range 2 { // the second shows that the first is over
-		s.nudge()
-	}
-	for {
-		select {
-		case <-s.queues.quiet:
-			return
-		case <-timer.C:
-			return // no broker answers, so that none delivers either
-		case <-tick.C:
-			s.nudge()
-		}
-	}
+	return mine
 }
