@@ -38,6 +38,10 @@ type Config struct {
 	// the default of package coordinator.
 	RetryInterval time.Duration
 
+	// RocketMQ is where messages are published and consumed; without name servers they stay within the
+	// process.
+	RocketMQ RocketMQ
+
 	// Housekeeping is what is done for the databases.
 	Housekeeping
 
@@ -55,6 +59,31 @@ type Config struct {
 	Version string
 	// Logger is the process's.
 	Logger *slog.Logger
+}
+
+// RocketMQ says how to reach the broker.
+type RocketMQ struct {
+	// NameServers are host:port each. AccessKey and SecretKey are for a broker that asks who publishes.
+	NameServers          []string
+	AccessKey, SecretKey string
+	// HalfMessages has the order service announce orders by half messages in place of its outbox.
+	HalfMessages bool
+}
+
+func (r RocketMQ) validate() error {
+	var errs []error
+	for _, addr := range r.NameServers {
+		if err := validateAddress(addr); err != nil {
+			errs = append(errs, fmt.Errorf("RocketMQ's name server %w", err))
+		}
+	}
+	if (r.AccessKey == "") != (r.SecretKey == "") {
+		errs = append(errs, errors.New("RocketMQ's access key and secret key belong together"))
+	}
+	if len(r.NameServers) == 0 && (r.AccessKey != "" || r.HalfMessages) {
+		errs = append(errs, errors.New("RocketMQ's name servers are missing: --rocketmq host:port"))
+	}
+	return errors.Join(errs...)
 }
 
 // validate reports everything that is wrong at once.
@@ -81,9 +110,7 @@ func (c *Config) validate() error {
 	if c.Batch < 0 {
 		errs = append(errs, fmt.Errorf("at most %d branches in a transaction: want more than 0", c.Batch))
 	}
-	if err := c.Housekeeping.validate(); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, c.RocketMQ.validate(), c.Housekeeping.validate())
 	if c.serves("order") || c.AskCoordinator {
 		errs = append(errs, c.validateDTM()...)
 	}
@@ -105,3 +132,8 @@ func (c *Config) validateDTM() []error {
 }
 
 func (c *Config) serves(service string) bool { return slices.Contains(c.Services, service) }
+
+// reaches says whether one of the services can be reached by message: by the broker, or in this process.
+func (c *Config) reaches(services ...string) bool {
+	return len(c.RocketMQ.NameServers) > 0 || slices.ContainsFunc(services, c.serves)
+}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/tcckit/tcckit/coordinator"
 	"github.com/tcckit/tcckit/internal/database"
+	"github.com/tcckit/tcckit/internal/event"
 	"github.com/tcckit/tcckit/internal/rpc"
 	"github.com/tcckit/tcckit/participants/order"
 )
 
 // newOrder makes the order service, which begins global transactions and calls the other two.
-func newOrder(_ context.Context, p *process, db *database.DB) (registrant, error) {
+func newOrder(ctx context.Context, p *process, db *database.DB) (registrant, error) {
 	client, err := p.coordinator()
 	if err != nil {
 		return nil, err
@@ -32,7 +33,23 @@ func newOrder(_ context.Context, p *process, db *database.DB) (registrant, error
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	if cfg.Announcer, err = p.announcer(ctx, db); err != nil {
+		return nil, err
+	}
 	return order.New(cfg)
+}
+
+// announcer is how confirmed orders are announced, nil if nobody can hear it.
+func (p *process) announcer(ctx context.Context, db *database.DB) (order.Announcer, error) {
+	if !p.cfg.reaches("cart", "dispatch") {
+		p.cfg.Logger.WarnContext(ctx, "confirmed orders are not announced: there is no RocketMQ (--rocketmq), and this process serves neither cart nor dispatch")
+		return nil, nil
+	}
+	o, err := p.messages.publish(ctx, "order", db, "", event.TopicOrderConfirmed)
+	if err != nil {
+		return nil, err
+	}
+	return order.NewOutboxAnnouncer(o), nil
 }
 
 // coordinator makes the process's client of DTM, once.

@@ -16,11 +16,22 @@ type Participant struct {
 	Target string
 }
 
-// participants completes what cfg says about the participants, given the internal listener.
+// Participants are the names of the services that take part in an order's global transaction.
+func Participants() []string { return []string{"order", "account", "stock"} }
+
+// participants completes what cfg says about those of the participants that its services call, given the
+// internal listener.
 func participants(cfg Config, internal net.Listener) (map[string]Participant, error) {
 	complete := make(map[string]Participant)
+	var called []string
+	switch {
+	case cfg.serves("order"):
+		called = Participants()
+	case cfg.serves("dispatch"):
+		called = []string{"order"}
+	}
 	var errs []error
-	for _, name := range Names() {
+	for _, name := range called {
 		p, err := participant(name, cfg.Participants[name], cfg.serves(name), internal)
 		if err != nil {
 			errs = append(errs, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tcckit/tcckit/internal/branchview"
 	"github.com/tcckit/tcckit/internal/database"
 	"github.com/tcckit/tcckit/internal/observe"
 	"github.com/tcckit/tcckit/internal/rpc"
@@ -41,12 +42,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer shutDown(ctx, telemetry, cfg.Logger)
-	p := &process{cfg: cfg, listeners: l, telemetry: telemetry, checks: make(map[string]observe.Check)}
+	p := &process{
+		cfg: cfg, listeners: l, telemetry: telemetry, checks: make(map[string]observe.Check),
+		messages: newMessages(cfg, telemetry), branches: branchview.New(),
+	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	if cfg.serves("order") {
-		if p.participants, err = participants(cfg, l.internal); err != nil {
-			return err
-		}
+	if p.participants, err = participants(cfg, l.internal); err != nil {
+		return err
 	}
 	public, internal, err := p.servers(ctx)
 	if err != nil {
@@ -75,6 +77,9 @@ func (p *process) servers(ctx context.Context) (public, internal *rpc.Server, er
 		if err := p.housekeep(name, db); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
+		if store, ok := db.Barrier().(branchview.Store); ok {
+			p.branches.Add(name, store)
+		}
 		methods = append(methods, s.public()...)
 		built = append(built, r)
 	}
@@ -92,6 +97,10 @@ func (p *process) servers(ctx context.Context) (public, internal *rpc.Server, er
 	for _, r := range built {
 		r.Register(public)
 		r.Register(internal)
+	}
+	p.branches.Register(internal)
+	if !p.messages.idle() {
+		p.runners = append(p.runners, p.messages)
 	}
 	return public, internal, nil
 }

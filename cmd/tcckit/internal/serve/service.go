@@ -9,9 +9,15 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/tcckit/tcckit/coordinator"
+	"github.com/tcckit/tcckit/internal/branchview"
 	"github.com/tcckit/tcckit/internal/database"
+	"github.com/tcckit/tcckit/internal/event"
 	"github.com/tcckit/tcckit/internal/observe"
 	"github.com/tcckit/tcckit/participants/account"
+	"github.com/tcckit/tcckit/participants/bank"
+	"github.com/tcckit/tcckit/participants/cart"
+	"github.com/tcckit/tcckit/participants/dispatch"
+	"github.com/tcckit/tcckit/participants/express"
 	"github.com/tcckit/tcckit/participants/order"
 	"github.com/tcckit/tcckit/participants/stock"
 )
@@ -32,11 +38,18 @@ type service struct {
 
 // services are those that can be served.
 func services() []service {
-	return []service{
+	list := []service{
 		{"order", order.Migrations, order.PublicMethods, newOrder},
 		{"account", account.Migrations, account.PublicMethods, newAccount},
 		{"stock", stock.Migrations, stock.PublicMethods, newStock},
+		{"cart", cart.Migrations, cart.PublicMethods, newCart},
+		{"dispatch", dispatch.Migrations, dispatch.PublicMethods, newDispatch},
+		{"express", express.Migrations, express.PublicMethods, newExpress},
 	}
+	for _, name := range banks() {
+		list = append(list, service{bankPrefix + name, bank.Migrations, bank.PublicMethods, newBank(name)})
+	}
+	return list
 }
 
 // Names are the names of the services.
@@ -70,18 +83,34 @@ func newAccount(_ context.Context, _ *process, db *database.DB) (registrant, err
 	return account.New(account.Config{DB: db})
 }
 
-func newStock(_ context.Context, _ *process, db *database.DB) (registrant, error) {
-	return stock.New(stock.Config{DB: db})
+// newStock makes the stock service, which takes part in express orders if they can be heard of here.
+func newStock(ctx context.Context, p *process, db *database.DB) (registrant, error) {
+	cfg := stock.Config{DB: db}
+	if !p.cfg.reaches("express") {
+		return stock.New(cfg)
+	}
+	var err error
+	if cfg.Outbox, err = p.messages.publish(ctx, "stock", db, "", event.TopicExpressResult); err != nil {
+		return nil, err
+	}
+	s, err := stock.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.messages.consume("stock", db, s.Consumers()...)
+	return s, nil
 }
 
 // process is what the services of a process share, and what must be closed when it ends.
 type process struct {
 	cfg          Config
 	listeners    *listeners
-	participants map[string]Participant // complete; nil if the process begins no orders
+	participants map[string]Participant // complete, of those that the process calls
 	telemetry    *observe.Telemetry
 	checks       map[string]observe.Check
 	client       *coordinator.Client // nil until it is needed
+	messages     *messages
+	branches     *branchview.Service
 	runners      []runner
 	closers      []io.Closer
 }
