@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,13 +30,13 @@ type barrierStore interface {
 // openBarrier opens the barrier of any participant's database, whatever else is in it.
 func openBarrier(ctx context.Context, dsn string) (barrierStore, error) {
 	if dsn == "" {
-		return nil, usagef("--db is missing: give the participant's database, as mysql://user:password@host:3306/database or sqlite:/path/to/file.db; better in %s, for a command line is visible to everybody", environmentName("db"))
+		return nil, errNoDB()
 	}
-	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		path = strings.TrimPrefix(path, "//")
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("SQLite file %s: %w", path, err) // opening it would make it
-		}
+	path, ok, err := sqlitePath(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
 		return sqlite.Open(ctx, path, sqlite.Options{})
 	}
 	cfg, err := mysqldsn.Parse(dsn)

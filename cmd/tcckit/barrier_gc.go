@@ -45,7 +45,7 @@ exceed how late a delivery may still arrive, so less than %s is refused.`, days(
 			return sweep(cmd.Context(), cmd.OutOrStdout(), store, opts, once)
 		},
 	}
-	cmd.Flags().StringVar(&dsn, "db", "", "the participant's database: mysql://user:password@host:3306/database or sqlite:/path")
+	cmd.Flags().StringVar(&dsn, "db", "", dbUsage)
 	cmd.Flags().Var(&retention, "retention", "how long ago a branch must have ended")
 	cmd.Flags().IntVar(&chunk, "chunk", 1000, "how many rows one transaction looks at")
 	cmd.Flags().BoolVar(&once, "once", false, "stop after one chunk")

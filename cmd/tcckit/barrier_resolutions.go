@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +44,7 @@ the next run of either.`,
 			return printResolutions(cmd.OutOrStdout(), list)
 		},
 	}
-	cmd.Flags().StringVar(&dsn, "db", "", "the participant's database: mysql://user:password@host:3306/database or sqlite:/path")
+	cmd.Flags().StringVar(&dsn, "db", "", dbUsage)
 	cmd.Flags().StringVar(&opts.GID, "gid", "", "only those of one global transaction")
 	cmd.Flags().BoolVar(&opts.OpenOnly, "open", false, "only those without an end")
 	cmd.Flags().IntVar(&opts.Limit, "limit", 1000, "the most to list, oldest gid first")
@@ -98,7 +97,5 @@ func printResolutionsJSON(out io.Writer, list []barrier.Resolution) error {
 		}
 		lines = append(lines, l)
 	}
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(lines)
+	return printJSON(out, lines)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/user"
 	"text/tabwriter"
 	"time"
 
@@ -56,7 +55,7 @@ them. A run that was killed is simply run again.`,
 }
 
 func (r *resolve) register(flags *pflag.FlagSet) {
-	flags.StringVar(&r.dsn, "db", "", "the participant's database: mysql://user:password@host:3306/database or sqlite:/path")
+	flags.StringVar(&r.dsn, "db", "", dbUsage)
 	flags.StringVar(&r.addr, "addr", defaultInternal, "host:port of the participant's internal address")
 	r.dtm.register(flags)
 	flags.StringVar(&r.keysFile, "keys-file", "", "file with the signing keys, a line ID:KEY each; or "+keys.Environment)
@@ -89,14 +88,11 @@ func (r *resolve) decision() (barrier.Decision, bool, error) {
 	if r.reason == "" {
 		return d, true, usagef("--reason is missing: say why, for those who will look into it")
 	}
+	var err error
 	if r.operator == "" {
-		u, err := user.Current()
-		if err != nil {
-			return d, true, usagef("--operator is missing: say who decides (the operating system does not know: %s)", err)
-		}
-		d.By = u.Username
+		d.By, err = currentUser()
 	}
-	return d, true, nil
+	return d, true, err
 }
 
 func (r *resolve) run(cmd *cobra.Command) (err error) {

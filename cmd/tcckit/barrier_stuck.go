@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +65,7 @@ It may read the whole table, so run it now and then, not every second.`,
 			return printStuck(cmd.OutOrStdout(), list, time.Now())
 		},
 	}
-	cmd.Flags().StringVar(&dsn, "db", "", "the participant's database: mysql://user:password@host:3306/database or sqlite:/path")
+	cmd.Flags().StringVar(&dsn, "db", "", dbUsage)
 	dtm.register(cmd.Flags())
 	cmd.Flags().Var(&olderThan, "older-than", "how long ago the Try must have been")
 	cmd.Flags().IntVar(&limit, "limit", 100, "the most branches to list, oldest gid first")
@@ -145,7 +144,5 @@ func printStuckJSON(out io.Writer, branches []stuckBranch, now time.Time) error 
 		}
 		list = append(list, one)
 	}
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(list)
+	return printJSON(out, list)
 }

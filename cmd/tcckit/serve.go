@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tcckit/tcckit/cmd/tcckit/internal/serve"
 	"github.com/tcckit/tcckit/internal/keys"
@@ -60,7 +61,7 @@ refuses to start.`,
 					return err
 				}
 			}
-			for _, name := range serve.Names() {
+			for _, name := range serve.Participants() {
 				cfg.Participants[name] = serve.Participant{Addr: *addrs[name], Target: *targets[name]}
 			}
 			cfg.Housekeeping = house.of(cmd.Flags(), args)
@@ -91,10 +92,11 @@ refuses to start.`,
 	flags.StringVar(&cfg.DTMGRPC, "dtm-grpc", defaultDTMGRPC, "host:port of DTM's gRPC API")
 	flags.StringVar(&cfg.DTMHTTP, "dtm-http", defaultDTMHTTP, "URL of DTM's HTTP API")
 	flags.DurationVar(&cfg.RetryInterval, "retry-interval", 0, "after what time DTM looks again at what it could not finish, in whole seconds (default 5s)")
-	for _, name := range serve.Names() {
-		addrs[name] = flags.String(name+"-addr", "", "host:port, or gRPC target, of "+name+"'s internal address, for order (default: this process, if it serves "+name+")")
+	for _, name := range serve.Participants() {
+		addrs[name] = flags.String(name+"-addr", "", "host:port, or gRPC target, of "+name+"'s internal address, for "+callersOf(name)+" (default: this process, if it serves "+name+")")
 		targets[name] = flags.String(name+"-target", "", "host:port at which DTM reaches "+name+" (default: as --"+name+"-addr)")
 	}
+	registerRocketMQ(flags, &cfg.RocketMQ)
 	house.register(flags)
 	flags.StringVar(&keysFile, "keys-file", "", "file with the signing keys, a line ID:KEY each")
 	flags.BoolVar(&cfg.Insecure, "insecure", false, "serve the network although nothing is signed")
@@ -104,6 +106,22 @@ refuses to start.`,
 	_ = flags.MarkHidden("stop-with-stdin") // it exists
 	logs.register(flags)
 	return cmd
+}
+
+// callersOf names the services that call a participant.
+func callersOf(participant string) string {
+	if participant == "order" {
+		return "order and dispatch"
+	}
+	return "order"
+}
+
+// registerRocketMQ registers where messages go.
+func registerRocketMQ(flags *pflag.FlagSet, cfg *serve.RocketMQ) {
+	flags.StringSliceVar(&cfg.NameServers, "rocketmq", nil, "host:port of RocketMQ's name servers (default: messages stay within this process)")
+	flags.StringVar(&cfg.AccessKey, "rocketmq-access-key", "", "access key of a RocketMQ that asks for one")
+	flags.StringVar(&cfg.SecretKey, "rocketmq-secret-key", "", "its secret key; better in the environment, for a command line shows it to everybody")
+	flags.BoolVar(&cfg.HalfMessages, "half-messages", false, "announce orders by half messages in place of the outbox")
 }
 
 // serviceArguments wants names of services.
