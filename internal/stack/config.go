@@ -20,6 +20,19 @@ const (
 // Services returns the services in the order in which they are started.
 func Services() []string { return []string{Account, Stock, Order} }
 
+// Followers are the services that follow another one by message and run in its process, so that without a
+// broker the messages stay within it.
+func Followers(service string) []string {
+	switch service {
+	case Stock:
+		return []string{"express"}
+	case Order:
+		return []string{"cart", "dispatch", "bank-north", "bank-south"}
+	default:
+		return nil
+	}
+}
+
 // Config says what to run.
 type Config struct {
 	// Program is the tcckit binary. Empty: the one that runs.
@@ -34,6 +47,11 @@ type Config struct {
 	// DTMStore is where an own DTM server keeps its transactions, DTMEnv its further settings.
 	DTMStore dtmserver.Store
 	DTMEnv   []string
+	// Follow runs the services that follow others by message, too.
+	Follow bool
+	// RocketMQ are the addresses of name servers, host:port each, for the messages. None: they stay within
+	// their process.
+	RocketMQ []string
 	// RetryInterval is after what time DTM looks again at what it could not finish; 0: the default.
 	RetryInterval time.Duration
 	// FixedPorts asks for the well-known ports of the services and of DTM, unless another stack of this
@@ -74,4 +92,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.StartTimeout = defaultStartTimeout
 	}
 	return c, nil
+}
+
+// database names a service's database.
+func (c *Config) database(service string) string {
+	if dsn := c.Databases[service]; dsn != "" {
+		return dsn
+	}
+	return "sqlite:" + filepath.Join(c.Dir, service+".db")
 }

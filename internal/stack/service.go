@@ -29,10 +29,11 @@ type Service struct {
 	Name, Database string
 	Addresses
 
-	program string
-	dir     string
-	args    []string
-	timeout time.Duration
+	followers map[string]string // their databases, by name
+	program   string
+	dir       string
+	args      []string
+	timeout   time.Duration
 
 	mu      sync.Mutex
 	process *childproc.Process // nil before the first start
@@ -52,8 +53,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	process, err := childproc.Start(childproc.Config{
 		Path: s.program, Args: s.args, Dir: s.dir, Output: log,
-		// A command line would show the DSN's password to everybody.
-		Env: s.DatabaseEnvironment("TCCKIT_" + strings.ToUpper(s.Name) + "_DB"),
+		Env: s.environment(),
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("stack: %s: %w", s.Name, err), log.Close())
@@ -111,6 +111,18 @@ func (s *Service) current() *childproc.Process {
 // DSN from the variable named.
 func (s *Service) DatabaseEnvironment(variable string) []string {
 	return append(environment(), variable+"="+s.Database)
+}
+
+// environment is the service's. A command line would show the DSNs' passwords to everybody.
+func (s *Service) environment() []string {
+	variable := func(service string) string {
+		return "TCCKIT_" + strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_DB"
+	}
+	env := s.DatabaseEnvironment(variable(s.Name))
+	for name, dsn := range s.followers {
+		env = append(env, variable(name)+"="+dsn)
+	}
+	return env
 }
 
 // environment is this process's without the flags in it, which were meant for this process; where logs and

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tcckit/tcckit/internal/dtmserver"
@@ -44,14 +47,17 @@ func New(ctx context.Context, cfg Config) (*Stack, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("stack: %w", err), s.closeGuard())
 		}
-		database := cfg.Databases[name]
-		if database == "" {
-			database = "sqlite:" + filepath.Join(cfg.Dir, name+".db")
-		}
-		s.services[name] = &Service{
-			Name: name, Database: database, Addresses: addresses,
+		service := &Service{
+			Name: name, Database: cfg.database(name), Addresses: addresses,
 			program: cfg.Program, dir: cfg.Dir, timeout: cfg.StartTimeout,
 		}
+		if cfg.Follow {
+			service.followers = make(map[string]string)
+			for _, follower := range Followers(name) {
+				service.followers[follower] = cfg.database(follower)
+			}
+		}
+		s.services[name] = service
 	}
 	return s, nil
 }
@@ -119,10 +125,12 @@ func (s *Stack) startDTM(ctx context.Context) error {
 
 // arguments is the command line of a service.
 func (s *Stack) arguments(service *Service) []string {
-	args := []string{
-		"serve", service.Name, "--migrate",
-		"--listen=" + service.Public, "--listen-internal=" + service.Internal, "--admin=" + service.Admin,
-		"--keys-file=" + s.keys, "--log-format=json", "--stop-with-stdin",
+	args := append([]string{"serve", service.Name}, slices.Sorted(maps.Keys(service.followers))...)
+	args = append(args, "--migrate",
+		"--listen="+service.Public, "--listen-internal="+service.Internal, "--admin="+service.Admin,
+		"--keys-file="+s.keys, "--log-format=json", "--stop-with-stdin")
+	if len(s.cfg.RocketMQ) > 0 {
+		args = append(args, "--rocketmq="+strings.Join(s.cfg.RocketMQ, ","))
 	}
 	if service.Name != Order {
 		return args
