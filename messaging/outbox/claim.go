@@ -5,10 +5,11 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
-
-	"github.com/tcckit/tcckit/messaging"
 )
 
 // maxBatchBytes bounds what a batch holds in memory.
@@ -17,7 +18,7 @@ const maxBatchBytes = 16 << 20
 // batch is what was claimed together, and what becomes of it.
 type batch struct {
 	queue
-	token string
+	token string // a number
 	// deadline is when Publish must have returned, lease when the messages are
 	// anybody's again. They count from before the claim.
 	deadline, lease time.Time
@@ -31,8 +32,8 @@ type batch struct {
 type item struct {
 	seq   int64
 	size  int64
-	tries int    // this one included
-	lane  string // empty for a message that is not ordered
+	tries int   // this one included
+	lane  int64 // 0 for a message that is not ordered
 	// id and the following are read after the claim.
 	id       string
 	metadata map[string]string
@@ -44,7 +45,7 @@ type item struct {
 // claim makes messages this worker's for the time of the lease.
 func (w *worker) claim(ctx context.Context, q queue) (*batch, error) {
 	now := time.Now()
-	b := &batch{queue: q, token: w.nextToken(), lease: now.Add(w.cfg.Lease), deadline: now.Add(w.cfg.Lease * 3 / 4)}
+	b := &batch{queue: q, token: newToken(), lease: now.Add(w.cfg.Lease), deadline: now.Add(w.cfg.Lease * 3 / 4)}
 	err := w.outbox.transact(ctx, func(tx *sql.Tx) error {
 		items, err := w.lock(ctx, tx, q)
 		if err != nil {
@@ -54,7 +55,7 @@ func (w *worker) claim(ctx context.Context, q queue) (*batch, error) {
 		if b.items, err = w.outbox.unblocked(ctx, tx, items); err != nil || len(b.items) == 0 {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE outbox"+w.outbox.sql.by("PRIMARY")+" SET claimed_by = '"+b.token+"', tries = tries + 1, due_at = "+w.outbox.sql.in(w.cfg.Lease)+
+		_, err = tx.ExecContext(ctx, "UPDATE outbox"+w.outbox.sql.by("PRIMARY")+" SET claimed_by = "+b.token+", tries = tries + 1, claimed_until = "+w.outbox.sql.in(w.cfg.Lease)+
 			" WHERE seq IN "+list(seqs(b.items)))
 		return err
 	})
@@ -70,11 +71,14 @@ func (w *worker) claim(ctx context.Context, q queue) (*batch, error) {
 	return b, nil
 }
 
+// newToken names a claim, so that none is taken for one of another time.
+func newToken() string { return strconv.FormatInt(rand.Int64N(math.MaxInt64)+1, 10) }
+
 // lock finds what is due, passing over what another relay has in hand.
 func (w *worker) lock(ctx context.Context, tx *sql.Tx, q queue) ([]*item, error) {
 	s := w.outbox.sql
-	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT seq, size, tries + 1, COALESCE(lane, '') FROM outbox%s"+
-		" WHERE state = '%s' AND topic = ? AND due_at > 0 AND due_at <= %s ORDER BY due_at, seq LIMIT %d%s",
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT seq, size, tries + 1, lane FROM outbox%[1]s"+
+		" WHERE state = '%[2]s' AND topic = ? AND due_at > 0 AND due_at <= %[3]s AND claimed_until <= %[3]s ORDER BY due_at, seq LIMIT %[4]d%[5]s",
 		s.by("outbox_due"), q.state, s.Now(), w.cfg.Batch, s.SkipLocked()), q.topic)
 	if err != nil {
 		return nil, err
@@ -98,7 +102,7 @@ func (w *worker) lock(ctx context.Context, tx *sql.Tx, q queue) ([]*item, error)
 // read reads what was claimed. What is not this claim's any more it leaves out:
 // a result has come for it meanwhile.
 func (w *worker) read(ctx context.Context, b *batch) error {
-	rows, err := w.outbox.cfg.DB.QueryContext(ctx, "SELECT seq, id, metadata, payload FROM outbox WHERE seq IN "+list(seqs(b.items))+" AND claimed_by = '"+b.token+"'")
+	rows, err := w.outbox.cfg.DB.QueryContext(ctx, "SELECT seq, id, metadata, payload FROM outbox WHERE seq IN "+list(seqs(b.items))+" AND claimed_by = "+b.token)
 	if err != nil {
 		return err
 	}
@@ -132,6 +136,3 @@ func seqs(items []*item) []int64 {
 	}
 	return out
 }
-
-// key is what a log says of a message.
-func (it *item) key() string { return it.metadata[messaging.MetadataKey] }

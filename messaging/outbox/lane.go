@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/tcckit/tcckit/messaging"
 )
 
 // Order. A lane is a topic and a key. While an ordered message is not sent, its
@@ -26,24 +28,23 @@ const lanePause = 50 * time.Millisecond
 // unblocked returns those of the locked items that may be published, and moves
 // the others out of the way.
 func (o *Outbox) unblocked(ctx context.Context, tx *sql.Tx, items []*item) ([]*item, error) {
-	mine := make(map[string][]*item)
+	mine := make(map[int64][]*item)
 	for _, it := range items {
-		if it.lane != "" {
+		if it.lane != 0 {
 			mine[it.lane] = append(mine[it.lane], it)
 		}
 	}
 	if len(mine) == 0 {
 		return items, nil
 	}
-	firsts, err := o.firsts(ctx, tx, slices.Sorted(maps.Keys(mine)), func(lane string) int { return len(mine[lane]) })
+	firsts, err := o.firsts(ctx, tx, mine, items[len(items)-1].seq)
 	if err != nil {
 		return nil, err
 	}
 	before := make(map[int64]int64) // the blocker of each blocked one
-	var blockers []int64
 	for lane, own := range mine {
 		run := 0
-		for run < len(own) && run < len(firsts[lane]) && own[run].seq == firsts[lane][run].seq {
+		for run < len(own) && run < len(firsts[lane]) && own[run].seq == firsts[lane][run] {
 			run++
 		}
 		if run == len(own) {
@@ -52,37 +53,84 @@ func (o *Outbox) unblocked(ctx context.Context, tx *sql.Tx, items []*item) ([]*i
 		if run == len(firsts[lane]) {
 			return nil, fmt.Errorf("message %d is locked and not in its lane", own[run].seq)
 		}
-		blocker := firsts[lane][run].seq
-		blockers = append(blockers, blocker)
 		for _, it := range own[run:] {
-			before[it.seq] = blocker
+			before[it.seq] = firsts[lane][run]
 		}
 	}
 	if len(before) == 0 {
 		return items, nil
 	}
-	if err := o.park(ctx, tx, before, blockers); err != nil {
+	if err := o.park(ctx, tx, before); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(items, func(it *item) bool { return before[it.seq] != 0 }), nil
 }
 
+// firsts returns the first messages of the lanes of items, up to a last one, and
+// at least as many of each lane as there are items of it. It locks none.
+func (o *Outbox) firsts(ctx context.Context, tx *sql.Tx, items map[int64][]*item, last int64) (map[int64][]int64, error) {
+	limit := 1
+	for _, own := range items {
+		limit += 2 * len(own)
+	}
+	firsts := make(map[int64][]int64, len(items))
+	for lanes := slices.Sorted(maps.Keys(items)); len(lanes) > 0; {
+		end, n, err := o.scanLanes(ctx, tx, lanes, last, limit, firsts)
+		if err != nil {
+			return nil, err
+		}
+		if n < limit {
+			break
+		}
+		// There was more. The lane at the end may be cut: it is read again,
+		// unless it was long enough, as it was if it is the only one.
+		next := slices.Index(lanes, end)
+		if len(firsts[end]) < len(items[end]) {
+			delete(firsts, end)
+		} else {
+			next++
+		}
+		lanes = lanes[next:]
+	}
+	return firsts, nil
+}
+
+// scanLanes reads lanes from the first on, until it has as many messages as the
+// limit says, and returns where it ended and how many those were.
+func (o *Outbox) scanLanes(ctx context.Context, tx *sql.Tx, lanes []int64, last int64, limit int, into map[int64][]int64) (end int64, n int, err error) {
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT lane, seq FROM outbox%s WHERE lane IN %s AND seq <= %d ORDER BY lane, seq LIMIT %d",
+		o.sql.by("outbox_lane"), list(lanes), last, limit))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	for ; rows.Next(); n++ {
+		var seq int64
+		if err := rows.Scan(&end, &seq); err != nil {
+			return 0, 0, err
+		}
+		into[end] = append(into[end], seq)
+	}
+	return end, n, rows.Err()
+}
+
 // park takes what is blocked out of the way: for good, if its blocker can be
 // locked, otherwise for a moment.
-func (o *Outbox) park(ctx context.Context, tx *sql.Tx, before map[int64]int64, blockers []int64) error {
-	locked, err := numbers(tx.QueryContext(ctx, "SELECT seq FROM outbox"+o.sql.by("PRIMARY")+" WHERE seq IN "+list(blockers)+" AND lane IS NOT NULL ORDER BY seq"+o.sql.SkipLocked()))
+func (o *Outbox) park(ctx context.Context, tx *sql.Tx, before map[int64]int64) error {
+	blockers := slices.Compact(slices.Sorted(maps.Values(before)))
+	locked, err := numbers(tx.QueryContext(ctx, "SELECT seq FROM outbox"+o.sql.by("PRIMARY")+" WHERE seq IN "+list(blockers)+" AND lane <> 0 ORDER BY seq"+o.sql.SkipLocked()))
 	if err != nil {
 		return err
 	}
 	var parked, later []int64
 	for seq, blocker := range before {
-		if slices.Contains(locked, blocker) {
+		if _, ok := slices.BinarySearch(locked, blocker); ok {
 			parked = append(parked, seq)
 		} else {
 			later = append(later, seq)
 		}
 	}
-	if err := o.setDue(ctx, tx, parked, "NULL"); err != nil {
+	if err := o.setDue(ctx, tx, parked, "0"); err != nil {
 		return err
 	}
 	return o.setDue(ctx, tx, later, o.sql.in(lanePause))
@@ -97,73 +145,38 @@ func (o *Outbox) setDue(ctx context.Context, tx *sql.Tx, seqs []int64, due strin
 	return err
 }
 
-// first is one of the first messages in a lane.
-type first struct {
-	seq    int64
-	parked bool
-}
-
-// firsts returns the first messages of each lane, in order, as many as asked
-// for. It does not lock them.
-func (o *Outbox) firsts(ctx context.Context, tx *sql.Tx, lanes []string, most func(lane string) int) (map[string][]first, error) {
-	selects := make([]string, len(lanes))
-	for i, lane := range lanes {
-		selects[i] = fmt.Sprintf("SELECT lane, seq, CASE WHEN state = 'NEW' AND due_at IS NULL THEN 1 ELSE 0 END AS parked FROM outbox%s WHERE lane = '%s' ORDER BY seq LIMIT %d",
-			o.sql.by("outbox_lane"), lane, most(lane))
+// wakeLanes makes the first of each lane due if it is parked, and with it some
+// of those behind it. No lanes are all of them.
+func (o *Outbox) wakeLanes(ctx context.Context, tx messaging.Tx, lanes []int64, most int) error {
+	which := "lane > 0"
+	if len(lanes) > 0 {
+		which = "lane IN " + list(lanes)
 	}
-	out := make(map[string][]first, len(lanes))
-	for chunk := range slices.Chunk(selects, lanesPerSelect) {
-		rows, err := tx.QueryContext(ctx, o.sql.all(chunk))
-		if err != nil {
-			return nil, err
-		}
-		if err := scanFirsts(rows, out); err != nil {
-			return nil, err
+	asleep, err := numbers(tx.QueryContext(ctx, "SELECT o.lane FROM (SELECT MIN(seq) AS seq FROM outbox"+o.sql.by("outbox_lane")+
+		" WHERE "+which+" GROUP BY lane) AS head JOIN outbox AS o ON o.seq = head.seq WHERE o.state = 'NEW' AND o.due_at = 0"))
+	for err == nil && len(asleep) > 0 {
+		n := min(len(asleep), most)
+		if err = o.wakeSome(ctx, tx, asleep[:n], most); err == nil {
+			asleep = asleep[n:]
 		}
 	}
-	for _, f := range out {
-		slices.SortFunc(f, func(a, b first) int { return int(a.seq - b.seq) })
-	}
-	return out, nil
+	return err
 }
 
-// lanesPerSelect bounds a statement; SQLite joins at most 500 selects.
-const lanesPerSelect = 256
-
-func scanFirsts(rows *sql.Rows, into map[string][]first) error {
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var lane string
-		var f first
-		if err := rows.Scan(&lane, &f.seq, &f.parked); err != nil {
-			return err
-		}
-		into[lane] = append(into[lane], f)
-	}
-	return rows.Err()
-}
-
-// wakeLanes makes the first of each lane due, and those behind it, as far as
-// they are parked.
-func (o *Outbox) wakeLanes(ctx context.Context, tx *sql.Tx, lanes []string, most int) error {
-	firsts, err := o.firsts(ctx, tx, lanes, func(string) int { return most })
+// wakeSome makes the first of each lane due, and others, for as many as it may.
+func (o *Outbox) wakeSome(ctx context.Context, tx messaging.Tx, lanes []int64, most int) error {
+	const parked = " AND state = 'NEW' AND due_at = 0"
+	heads, err := numbers(tx.QueryContext(ctx, "SELECT MIN(seq) FROM outbox"+o.sql.by("outbox_lane")+" WHERE lane IN "+list(lanes)+" GROUP BY lane"))
 	if err != nil {
 		return err
 	}
-	var parked []int64
-	for _, lane := range lanes {
-		for _, f := range firsts[lane] {
-			if !f.parked {
-				break
-			}
-			parked = append(parked, f.seq)
-		}
+	more, err := numbers(tx.QueryContext(ctx, "SELECT seq FROM outbox"+o.sql.by("outbox_lane")+" WHERE lane IN "+list(lanes)+parked+fmt.Sprintf(" ORDER BY lane, seq LIMIT %d", most)))
+	if err != nil {
+		return err
 	}
-	if len(parked) == 0 {
-		return nil
-	}
-	slices.Sort(parked)
-	_, err = tx.ExecContext(ctx, "UPDATE outbox"+o.sql.by("PRIMARY")+" SET due_at = "+o.sql.Now()+" WHERE seq IN "+list(parked)+" AND state = 'NEW' AND due_at IS NULL")
+	wake := append(heads, more...)
+	slices.Sort(wake)
+	_, err = tx.ExecContext(ctx, "UPDATE outbox"+o.sql.by("PRIMARY")+" SET due_at = "+o.sql.Now()+" WHERE seq IN "+list(slices.Compact(wake))+parked)
 	return err
 }
 

@@ -26,8 +26,8 @@ type Row struct {
 	// Tries counts tries of publishing, and once it is Sent how often it was.
 	Tries     int    `json:"tries"`
 	LastError string `json:"last_error,omitempty"`
-	// ClaimedBy is the relay that has it in hand.
-	ClaimedBy string `json:"claimed_by,omitempty"`
+	// Claimed says that a relay has it in hand, or died with it a moment ago.
+	Claimed bool `json:"claimed"`
 	// DueAt is from when a relay may claim it. Zero: it is done, has Failed, or
 	// waits for one before it in its order.
 	DueAt     time.Time `json:"due_at,omitzero"`
@@ -49,7 +49,7 @@ type ListOptions struct {
 	After int64
 }
 
-const rowColumns = "seq, id, topic, COALESCE(message_key, ''), ordered, state, metadata, size, expects_result, tries, COALESCE(last_error, ''), COALESCE(claimed_by, ''), due_at, created_at, sent_at, settled_at"
+const rowColumns = "seq, id, topic, COALESCE(message_key, ''), ordered, state, metadata, size, expects_result, tries, COALESCE(last_error, ''), claimed_by <> 0, due_at, created_at, sent_at, settled_at"
 
 // List returns messages in the order in which they were written, without their
 // payload.
@@ -102,8 +102,8 @@ func (o *Outbox) Get(ctx context.Context, id string) (Row, []byte, error) {
 func scanRow(from interface{ Scan(into ...any) error }, more ...any) (Row, error) {
 	var r Row
 	var header []byte
-	var due, created, sent, settled sql.NullInt64
-	if err := from.Scan(append([]any{&r.Seq, &r.ID, &r.Topic, &r.Key, &r.Ordered, &r.State, &header, &r.Size, &r.ExpectsRes, &r.Tries, &r.LastError, &r.ClaimedBy,
+	var due, created, sent, settled int64
+	if err := from.Scan(append([]any{&r.Seq, &r.ID, &r.Topic, &r.Key, &r.Ordered, &r.State, &header, &r.Size, &r.ExpectsRes, &r.Tries, &r.LastError, &r.Claimed,
 		&due, &created, &sent, &settled}, more...)...); err != nil {
 		return r, err
 	}
@@ -111,16 +111,16 @@ func scanRow(from interface{ Scan(into ...any) error }, more ...any) (Row, error
 	return r, json.Unmarshal(header, &r.Metadata)
 }
 
-func at(ms sql.NullInt64) time.Time {
-	if !ms.Valid {
+func at(ms int64) time.Time {
+	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(ms.Int64).UTC()
+	return time.UnixMilli(ms).UTC()
 }
 
 // retriable is what a person may have published again. What the receiver has
 // answered is not: it knows the id, and would not work on it a second time.
-const retriable = " settled_at IS NULL AND (state = 'FAILED' OR (state = 'SENT' AND expects_result = 1))"
+const retriable = " settled_at = 0 AND (state = 'FAILED' OR (state = 'SENT' AND expects_result = 1))"
 
 // chunk bounds the ids of one statement.
 const chunk = 500
@@ -153,7 +153,7 @@ func (o *Outbox) Retry(ctx context.Context, ids ...string) (int, error) {
 func (o *Outbox) RetryAll(ctx context.Context, topic string) (int, error) {
 	total := 0
 	for {
-		failed, err := numbers(o.cfg.DB.QueryContext(ctx, "SELECT seq FROM outbox WHERE state = 'FAILED' AND settled_at IS NULL AND (? = '' OR topic = ?) ORDER BY seq LIMIT ?", topic, topic, chunk))
+		failed, err := numbers(o.cfg.DB.QueryContext(ctx, "SELECT seq FROM outbox WHERE state = 'FAILED' AND settled_at = 0 AND (? = '' OR topic = ?) ORDER BY seq LIMIT ?", topic, topic, chunk))
 		if err != nil || len(failed) == 0 {
 			return total, wrap("retry", err)
 		}
@@ -166,7 +166,7 @@ func (o *Outbox) RetryAll(ctx context.Context, topic string) (int, error) {
 }
 
 func (o *Outbox) retry(ctx context.Context, which string, args ...any) (int, error) {
-	res, err := o.cfg.DB.ExecContext(ctx, "UPDATE outbox SET state = 'NEW', tries = 0, due_at = "+o.sql.Now()+", claimed_by = NULL WHERE "+which+" AND"+retriable, args...)
+	res, err := o.cfg.DB.ExecContext(ctx, "UPDATE outbox SET state = 'NEW', tries = 0, due_at = "+o.sql.Now()+", claimed_by = 0, claimed_until = 0 WHERE "+which+" AND"+retriable, args...)
 	if err != nil {
 		return 0, wrap("retry", err)
 	}

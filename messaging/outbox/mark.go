@@ -8,13 +8,15 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/tcckit/tcckit/messaging"
 )
 
 // kind is what becomes of a message in a relay's hands.
 type kind uint8
 
 const (
-	untouched kind = iota // nobody came to it: it is due at once, and not a try richer
+	untouched kind = iota // nobody came to it: it is given back, and not a try richer
 	sent                  // the broker has it
 	again                 // later
 	gaveUp                // Failed
@@ -66,9 +68,10 @@ func (w *worker) mark(ctx context.Context, b *batch) error {
 
 // groups puts messages of one fate together, and names the lanes of those that
 // are ordered.
-func (w *worker) groups(b *batch) (groups map[fate][]int64, lanes []string) {
+func (w *worker) groups(b *batch) (groups map[fate][]int64, lanes []int64) {
 	groups = make(map[fate][]int64)
-	stopped := make(map[string]bool) // whether something of a lane was not sent
+	stopped := make(map[int64]bool)
+	of := make(map[int64]bool)
 	for _, it := range b.items {
 		f := it.fate
 		switch f.kind {
@@ -78,17 +81,15 @@ func (w *worker) groups(b *batch) (groups map[fate][]int64, lanes []string) {
 			f.why = cut(f.why, maxReason)
 			stopped[it.lane] = true
 		case untouched, behind:
-			if stopped[it.lane] && it.lane != "" {
+			if stopped[it.lane] && it.lane != 0 {
 				f.kind = behind
 			}
 		}
-		if it.lane != "" {
-			stopped[it.lane] = stopped[it.lane]
-		}
+		of[it.lane] = true
 		groups[f] = append(groups[f], it.seq)
 	}
-	delete(stopped, "")
-	return groups, slices.Sorted(maps.Keys(stopped))
+	delete(of, 0)
+	return groups, slices.Sorted(maps.Keys(of))
 }
 
 // resultTimeout is how long to wait for the result of a message.
@@ -104,7 +105,7 @@ func (w *worker) resultTimeout(before State, tries int) time.Duration {
 }
 
 // note writes it down, in a transaction if it takes more than a statement.
-func (w *worker) note(ctx context.Context, b *batch, groups map[fate][]int64, lanes []string) error {
+func (w *worker) note(ctx context.Context, b *batch, groups map[fate][]int64, lanes []int64) error {
 	if len(groups) == 1 && len(lanes) == 0 {
 		for f, seqs := range groups {
 			return w.noteGroup(ctx, w.outbox.cfg.DB, b, f, seqs)
@@ -123,28 +124,24 @@ func (w *worker) note(ctx context.Context, b *batch, groups map[fate][]int64, la
 	})
 }
 
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
 // noteGroup marks messages of one fate, as far as they are still this claim's.
-func (w *worker) noteGroup(ctx context.Context, db execer, b *batch, f fate, seqs []int64) error {
+func (w *worker) noteGroup(ctx context.Context, db messaging.Tx, b *batch, f fate, seqs []int64) error {
 	s := w.outbox.sql
 	var set string
 	var args []any
 	switch f.kind {
 	case sent:
 		// MySQL assigns from left to right, so state comes last.
-		set = "tries = CASE WHEN state = 'NEW' THEN 1 ELSE tries END, sent_at = " + s.Now() + ", lane = NULL, last_error = NULL, due_at = CASE WHEN expects_result = 1 THEN " + s.in(f.in) + " END, state = 'SENT'"
+		set = "tries = CASE WHEN state = 'NEW' THEN 1 ELSE tries END, sent_at = " + s.Now() + ", lane = 0, last_error = NULL, due_at = CASE WHEN expects_result = 1 THEN " + s.in(f.in) + " ELSE 0 END, state = 'SENT'"
 	case again:
 		set, args = "due_at = "+s.in(f.in)+", last_error = ?", []any{f.why}
 	case gaveUp:
-		set, args = "state = 'FAILED', due_at = NULL, last_error = ?", []any{f.why}
+		set, args = "state = 'FAILED', due_at = 0, last_error = ?", []any{f.why}
 	case behind:
-		set = "tries = tries - 1, due_at = NULL"
+		set = "tries = tries - 1, due_at = 0"
 	case untouched:
-		set = "tries = tries - 1, due_at = " + s.Now()
+		set = "tries = tries - 1"
 	}
-	_, err := db.ExecContext(ctx, "UPDATE outbox"+s.by("PRIMARY")+" SET claimed_by = NULL, "+set+" WHERE seq IN "+list(seqs)+" AND claimed_by = '"+b.token+"'", args...)
+	_, err := db.ExecContext(ctx, "UPDATE outbox"+s.by("PRIMARY")+" SET claimed_by = 0, claimed_until = 0, "+set+" WHERE seq IN "+list(seqs)+" AND claimed_by = "+b.token, args...)
 	return err
 }

@@ -2,7 +2,7 @@ package outbox
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -127,10 +127,14 @@ func (m *Message) headers(trace map[string]string, resultTopic string) (map[stri
 	return all, size, nil
 }
 
-// lane names the order that an ordered message belongs to.
-func (m *Message) lane() string {
+// lane is the order that a message belongs to, 0 if to none. It is a hash: two
+// orders that should have the same would wait for each other, no more.
+func (m *Message) lane() int64 {
+	if !m.Ordered {
+		return 0
+	}
 	sum := sha256.Sum256([]byte(m.Topic + "\x00" + m.Key))
-	return hex.EncodeToString(sum[:16])
+	return max(1, int64(binary.BigEndian.Uint64(sum[:])>>1))
 }
 
 func (m *Message) id() (string, error) {

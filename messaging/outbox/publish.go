@@ -57,20 +57,17 @@ func (w *worker) publish(ctx context.Context, b *batch) {
 			w.unavailable(ctx, b, err)
 			return
 		case len(together) == 1:
-			w.blame(limit, b, together[0], err)
+			w.blame(together[0], err)
 		case limit.Err() != nil:
 			for _, it := range together {
-				w.blame(limit, b, it, err)
+				w.blame(it, err)
 			}
 			return
 		default:
 			alone = merge(together, alone)
 		}
 	}
-	stopped := make(map[string]bool) // lanes
-	for _, it := range b.items {
-		stopped[it.lane] = stopped[it.lane] || it.lane != "" && it.fate.kind != untouched && it.fate.kind != sent
-	}
+	stopped := make(map[int64]bool) // lanes
 	for _, it := range alone {
 		if ctx.Err() != nil || limit.Err() != nil {
 			return
@@ -87,25 +84,28 @@ func (w *worker) publish(ctx context.Context, b *batch) {
 			w.unavailable(ctx, b, err)
 			return
 		default:
-			w.blame(limit, b, it, err)
-			stopped[it.lane] = it.lane != ""
+			w.blame(it, err)
+			stopped[it.lane] = it.lane != 0
 		}
 	}
 }
 
 // sort says what may go in one call and what goes alone. A lane in which one
-// goes alone goes alone as a whole, to stay in order. What has been sent as
-// often as it may be goes nowhere.
+// goes alone goes alone as a whole, to stay in order. What has been tried as
+// often as it may be goes nowhere, nor does what is behind it in its lane.
 func (w *worker) sort(b *batch) (together, alone []*item) {
-	tried := make(map[string]bool)
+	tried, stopped := make(map[int64]bool), make(map[int64]bool)
 	for _, it := range b.items {
-		tried[it.lane] = tried[it.lane] || it.lane != "" && it.tries > 1
+		tried[it.lane] = tried[it.lane] || it.lane != 0 && it.tries > 1
 	}
 	for _, it := range b.items {
-		switch {
-		case it.fate.kind != untouched:
-		case it.tries > w.cfg.MaxTries:
+		if it.fate.kind == untouched && it.tries > w.cfg.MaxTries {
 			it.fate = w.giveUp(b.state, it.tries-1)
+		}
+		switch {
+		case it.fate.kind == gaveUp:
+			stopped[it.lane] = it.lane != 0
+		case stopped[it.lane]:
 		case b.state == StateNew && it.tries > 1 || tried[it.lane]:
 			alone = append(alone, it)
 		default:
@@ -145,15 +145,31 @@ func (w *worker) unavailable(ctx context.Context, b *batch, err error) {
 }
 
 // blame decides the fate of a message that could not be published.
-func (w *worker) blame(ctx context.Context, b *batch, it *item, err error) {
-	it.fate = fate{kind: again, in: backoff(it.tries, w.cfg.MinBackoff, w.cfg.MaxBackoff).Round(time.Millisecond), why: err.Error()}
-	level := slog.LevelWarn
+func (w *worker) blame(it *item, err error) {
 	if causeOf(err) == permanent || it.tries >= w.cfg.MaxTries {
-		it.fate.kind, it.fate.in = gaveUp, 0
-		level = slog.LevelError
+		it.fate = fate{kind: gaveUp, why: err.Error()}
+		return
 	}
-	w.outbox.cfg.Logger.LogAttrs(ctx, level, "outbox: a message could not be published", slog.String("topic", b.topic), slog.String("id", it.id), slog.String("key", it.key()),
-		slog.Int("tries", it.tries), slog.Bool("given_up", it.fate.kind == gaveUp), slog.Any("error", err))
+	it.fate = fate{kind: again, in: backoff(it.tries, w.cfg.MinBackoff, w.cfg.MaxBackoff).Round(time.Millisecond), why: err.Error()}
+}
+
+// tell logs what went wrong with a batch: each message that is given up, and how
+// many are tried again.
+func (w *worker) tell(ctx context.Context, b *batch) {
+	retried, why := 0, ""
+	for _, it := range b.items {
+		switch it.fate.kind {
+		case gaveUp:
+			w.outbox.cfg.Logger.LogAttrs(ctx, slog.LevelError, "outbox: a message is given up: see why, and have it tried again", slog.String("topic", b.topic), slog.String("id", it.id),
+				slog.String("key", it.metadata[messaging.MetadataKey]), slog.Int("tries", it.tries), slog.String("error", it.fate.why))
+		case again:
+			retried, why = retried+1, it.fate.why
+		default:
+		}
+	}
+	if retried > 0 {
+		w.outbox.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "outbox: messages could not be published, and are tried again", slog.String("topic", b.topic), slog.Int("messages", retried), slog.String("error", why))
+	}
 }
 
 var errHung = errors.New("the publisher did not return within three quarters of the lease; it is not known whether the broker has the message")

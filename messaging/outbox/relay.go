@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -122,7 +121,6 @@ const maxHung = 8
 type Relay struct {
 	cfg    RelayConfig
 	outbox *Outbox
-	name   string
 	wake   chan struct{}
 	calls  chan struct{} // has one entry for each call under way
 	pauses pauses
@@ -136,7 +134,6 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 	return &Relay{
 		cfg:    cfg,
 		outbox: cfg.Outbox,
-		name:   rand.Text()[:10],
 		wake:   make(chan struct{}, cfg.Workers),
 		calls:  make(chan struct{}, cfg.Workers+maxHung),
 	}, nil
@@ -149,8 +146,8 @@ func (r *Relay) Run(ctx context.Context) {
 	r.outbox.add(r)
 	defer r.outbox.remove(r)
 	var tasks sync.WaitGroup
-	for i := range r.cfg.Workers {
-		w := &worker{Relay: r, token: fmt.Sprintf("%s-%d", r.name, i)}
+	for range r.cfg.Workers {
+		w := &worker{Relay: r}
 		tasks.Go(func() { w.run(ctx) })
 	}
 	tasks.Go(func() { r.keepHouse(ctx) })

@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tcckit/tcckit/messaging"
@@ -26,7 +25,7 @@ func Schema(d messaging.Dialect) string {
 }
 
 // columns are all of the table, to see at start that it is there.
-const columns = "seq, id, topic, message_key, ordered, lane, state, expects_result, tries, due_at, claimed_by, created_at, sent_at, settled_at, last_error, size, metadata, payload"
+const columns = "seq, id, topic, message_key, ordered, expects_result, size, created_at, state, tries, due_at, claimed_by, claimed_until, lane, sent_at, settled_at, last_error, metadata, payload"
 
 // State is what has become of a message.
 type State string
@@ -74,15 +73,6 @@ func (s dialect) bytes() string {
 		return "UNHEX(?)"
 	}
 	return "?"
-}
-
-// all joins selects that have an ORDER BY and LIMIT of their own.
-func (s dialect) all(selects []string) string {
-	const union = " UNION ALL "
-	if s.Dialect == messaging.MySQL {
-		return "(" + strings.Join(selects, ")"+union+"(") + ")"
-	}
-	return "SELECT * FROM (" + strings.Join(selects, ")"+union+"SELECT * FROM (") + ")"
 }
 
 // list writes numbers for IN.

@@ -4,20 +4,21 @@ CREATE TABLE IF NOT EXISTS outbox (
   topic          TEXT NOT NULL,
   message_key    TEXT NULL,
   ordered        INTEGER NOT NULL,
-  lane           TEXT NULL, -- digest of topic and key of an ordered message; NULL once it is sent
-  state          TEXT NOT NULL, -- NEW, SENT, CONFIRMED, FAILED
   expects_result INTEGER NOT NULL,
-  tries          INTEGER NOT NULL, -- of publishing; once SENT, how often it was sent
-  due_at         INTEGER NULL, -- Unix ms from when a relay may claim it; NULL: not for now
-  claimed_by     TEXT NULL,
-  created_at     INTEGER NOT NULL, -- Unix ms, as all times
-  sent_at        INTEGER NULL,
-  settled_at     INTEGER NULL, -- when the result arrived
-  last_error     TEXT NULL,
   size           INTEGER NOT NULL, -- bytes of payload and metadata
+  created_at     INTEGER NOT NULL, -- Unix ms, as all times
+  state          TEXT NOT NULL, -- NEW, SENT, CONFIRMED, FAILED
+  tries          INTEGER NOT NULL, -- of publishing; once SENT, how often it was sent
+  due_at         INTEGER NOT NULL, -- from when a relay may claim it; 0: not for now
+  claimed_by     INTEGER NOT NULL, -- a number for each claim; 0: nobody
+  claimed_until  INTEGER NOT NULL,
+  lane           INTEGER NOT NULL, -- hash of topic and key of an ordered message that is not sent; else 0
+  sent_at        INTEGER NOT NULL, -- 0: not
+  settled_at     INTEGER NOT NULL, -- when the result arrived; 0: not
+  last_error     TEXT NULL,
   metadata       TEXT NOT NULL, -- JSON
   payload        BLOB NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS outbox_due ON outbox (state, topic, due_at, seq) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox (state, topic, due_at, seq) WHERE due_at > 0;
 CREATE INDEX IF NOT EXISTS outbox_open ON outbox (state, seq) WHERE state IN ('NEW', 'FAILED');
-CREATE INDEX IF NOT EXISTS outbox_lane ON outbox (lane, seq) WHERE lane IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_lane ON outbox (lane, seq) WHERE lane > 0;

@@ -76,8 +76,8 @@ func (o *Outbox) Settle(ctx context.Context, tx messaging.Tx, result *message.Me
 		why = res.Reason
 	}
 	// A relay that holds the message just now finds its claim gone.
-	done, err := tx.ExecContext(ctx, "UPDATE outbox SET state = ?, settled_at = "+o.sql.Now()+", due_at = NULL, claimed_by = NULL, lane = NULL, last_error = ?"+
-		" WHERE id = ? AND expects_result = 1 AND settled_at IS NULL", string(outcome), why, id)
+	done, err := tx.ExecContext(ctx, "UPDATE outbox SET state = ?, settled_at = "+o.sql.Now()+", due_at = 0, claimed_by = 0, lane = 0, last_error = ?"+
+		" WHERE id = ? AND expects_result = 1 AND settled_at = 0", string(outcome), why, id)
 	if err != nil {
 		return Result{}, false, fmt.Errorf("outbox: settle %s: %w", id, err)
 	}

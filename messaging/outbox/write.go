@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -86,15 +87,15 @@ func (o *Outbox) row(m *Message, trace map[string]string) (row, error) {
 	}
 	size += len(m.Payload)
 	r := row{size: size, lock: lastKey + id}
-	var key, lane any
+	lane := m.lane()
+	if m.Ordered {
+		r.lock = lastKey + strconv.FormatInt(lane, 10)
+	}
+	var key any
 	if m.Key != "" {
 		key = m.Key
 	}
-	if m.Ordered {
-		l := m.lane()
-		lane, r.lock = l, lastKey+l
-	}
-	r.args = []any{id, m.Topic, key, number(m.Ordered), lane, number(m.ExpectResult), m.Delay.Milliseconds(), size, string(header), o.payload(m.Payload)}
+	r.args = []any{id, m.Topic, key, number(m.Ordered), number(m.ExpectResult), size, m.Delay.Milliseconds(), lane, string(header), o.payload(m.Payload)}
 	return r, nil
 }
 
@@ -148,7 +149,7 @@ func (o *Outbox) insertAll(ctx context.Context, tx messaging.Tx, rows []row) err
 // insert is the statement for n rows.
 func (o *Outbox) insert(n int) string {
 	now := o.sql.Now()
-	values := "(?, ?, ?, ?, ?, 'NEW', ?, 0, " + now + " + ?, " + now + ", ?, ?, " + o.sql.bytes() + ")"
-	return "INSERT INTO outbox (id, topic, message_key, ordered, lane, state, expects_result, tries, due_at, created_at, size, metadata, payload) VALUES " +
+	values := "(?, ?, ?, ?, ?, ?, " + now + ", 'NEW', 0, " + now + " + ?, 0, 0, ?, 0, 0, ?, " + o.sql.bytes() + ")"
+	return "INSERT INTO outbox (id, topic, message_key, ordered, expects_result, size, created_at, state, tries, due_at, claimed_by, claimed_until, lane, sent_at, settled_at, metadata, payload) VALUES " +
 		values + strings.Repeat(", "+values, n-1)
 }
