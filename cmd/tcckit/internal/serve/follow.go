@@ -50,11 +50,6 @@ func newExpress(ctx context.Context, p *process, db *database.DB) (registrant, e
 	return s, nil
 }
 
-// banks are the names of the banks of the shop's town; bankPrefix makes them names of services.
-func banks() []string { return []string{"north", "south"} }
-
-const bankPrefix = "bank-"
-
 // newBank makes a bank. It asks the others by half messages, or where there is no broker by its outbox.
 func newBank(name string) func(context.Context, *process, *database.DB) (registrant, error) {
 	return func(ctx context.Context, p *process, db *database.DB) (registrant, error) {
@@ -77,6 +72,7 @@ func newBank(name string) func(context.Context, *process, *database.DB) (registr
 			return nil, err
 		}
 		p.messages.consume(service, db, s.Consumers()...)
-		return s, nil
+		p.banks.served[service] = s
+		return p.banks, nil
 	}
 }

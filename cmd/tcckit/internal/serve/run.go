@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	defer shutDown(ctx, telemetry, cfg.Logger)
 	p := &process{
 		cfg: cfg, listeners: l, telemetry: telemetry, checks: make(map[string]observe.Check),
-		messages: newMessages(cfg, telemetry), branches: branchview.New(),
+		messages: newMessages(cfg, telemetry), branches: branchview.New(), banks: newBankHost(),
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	if p.participants, err = participants(cfg, l.internal); err != nil {
@@ -81,7 +82,9 @@ func (p *process) servers(ctx context.Context) (public, internal *rpc.Server, er
 			p.branches.Add(name, store)
 		}
 		methods = append(methods, s.public()...)
-		built = append(built, r)
+		if !slices.Contains(built, r) { // several banks are one
+			built = append(built, r)
+		}
 	}
 	server := rpc.ServerConfig{
 		Keys: p.cfg.Keys, Logger: p.cfg.Logger, MeterProvider: p.telemetry.MeterProvider(),

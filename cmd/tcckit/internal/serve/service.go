@@ -111,6 +111,7 @@ type process struct {
 	client       *coordinator.Client // nil until it is needed
 	messages     *messages
 	branches     *branchview.Service
+	banks        *bankHost
 	runners      []runner
 	closers      []io.Closer
 }
