@@ -24,7 +24,10 @@ import (
 	"github.com/tcckit/tcckit/participants/bank"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The client of RocketMQ starts it when it is imported.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"))
+}
 
 // branch is a bank behind a real server, a client of it, and its inboxes.
 type branch struct {
