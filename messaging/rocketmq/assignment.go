@@ -1,7 +1,6 @@
 package rocketmq
 
 import (
-	"maps"
 	"slices"
 	"sync"
 
@@ -79,13 +78,6 @@ func (a *assignment) giveBack(ours bool) {
 	a.mu.Unlock()
 	<-a.ended
 	a.mu.Lock()
-}
-
-// owned returns the queues that are read.
-func (a *assignment) owned() map[primitive.MessageQueue]bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return maps.Clone(a.mine)
 }
 
 func (a *assignment) release() {

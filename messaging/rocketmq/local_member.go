@@ -25,7 +25,8 @@ func (m *localMember) handle() {
 	for {
 		select {
 		case p := <-m.group.in:
-			p.acked <- m.out.deliver(p.message, func() bool { return false })
+			h := m.out.hand(p.message)
+			p.acked <- h != nil && m.out.settle(h, func() bool { return false })
 		case <-m.out.stop:
 			return
 		}

@@ -21,7 +21,7 @@ type outlet struct {
 
 	mu      sync.Mutex
 	stopped bool
-	busy    sync.WaitGroup // calls of deliver
+	busy    sync.WaitGroup // messages from hand to the end of settle
 }
 
 // outcome is what became of one delivery.
@@ -39,24 +39,52 @@ func newOutlet(ctx context.Context, pause time.Duration, note func(outcome)) *ou
 	return o
 }
 
-// deliver returns true when m was acknowledged; false when the outlet was
-// drained, or when, after a nack, gone says that m is not ours any more.
-func (o *outlet) deliver(m *message.Message, gone func() bool) bool {
+// handed is a message that was handed out.
+type handed struct {
+	original, copy *message.Message
+	end            context.CancelFunc // of its context
+}
+
+// hand returns when somebody has taken m, who has to call settle then. It
+// returns nil if the outlet was drained instead.
+func (o *outlet) hand(m *message.Message) *handed {
 	o.mu.Lock()
 	if o.stopped {
 		o.mu.Unlock()
-		return false
+		return nil
 	}
 	o.busy.Add(1)
 	o.mu.Unlock()
+	h := &handed{original: m}
+	if !o.again(h) {
+		o.busy.Done()
+		return nil
+	}
+	return h
+}
+
+// again hands out a new copy of a message. It returns false if the outlet was
+// drained instead.
+func (o *outlet) again(h *handed) bool {
+	var ctx context.Context
+	ctx, h.end = context.WithCancel(o.ctx)
+	h.copy = h.original.Copy()
+	h.copy.SetContext(ctx)
+	select {
+	case o.out <- h.copy:
+		return true
+	case <-o.stop:
+		h.end()
+		return false
+	}
+}
+
+// settle returns true when h was acknowledged; false when the outlet was
+// drained, or when, after a nack, gone says that h is not ours any more.
+func (o *outlet) settle(h *handed, gone func() bool) bool {
 	defer o.busy.Done()
 	for {
-		select {
-		case <-o.stop:
-			return false
-		default:
-		}
-		acked, more := o.once(m)
+		acked, more := o.await(h)
 		if acked || !more {
 			return acked
 		}
@@ -67,29 +95,20 @@ func (o *outlet) deliver(m *message.Message, gone func() bool) bool {
 			timer.Stop()
 			return false
 		}
-		if gone() {
+		if gone() || !o.again(h) {
 			return false
 		}
 	}
 }
 
-// once hands out a copy of m, and says whether it was acknowledged, and whether
-// to try again if not.
-func (o *outlet) once(m *message.Message) (acked, more bool) {
-	c := m.Copy()
-	ctx, cancel := context.WithCancel(o.ctx)
-	defer cancel()
-	c.SetContext(ctx)
+// await says whether a copy was acknowledged, and whether to try again if not.
+func (o *outlet) await(h *handed) (acked, more bool) {
+	defer h.end()
 	select {
-	case o.out <- c:
-	case <-o.stop:
-		return false, false
-	}
-	select {
-	case <-c.Acked():
+	case <-h.copy.Acked():
 		o.note(acknowledged)
 		return true, false
-	case <-c.Nacked():
+	case <-h.copy.Nacked():
 		o.note(refused)
 		return false, true
 	case <-o.ctx.Done():
@@ -99,15 +118,12 @@ func (o *outlet) once(m *message.Message) (acked, more bool) {
 }
 
 // drain hands out nothing more, waits up to limit for what was handed out, ends
-// the contexts of what is left of that, and closes the channel.
+// the contexts of what is left of that, and closes the channel. It is called
+// once.
 func (o *outlet) drain(limit time.Duration) {
 	o.mu.Lock()
-	first := !o.stopped
 	o.stopped = true
 	o.mu.Unlock()
-	if !first {
-		return
-	}
 	close(o.stop)
 	idle := make(chan struct{})
 	go func() {

@@ -10,59 +10,61 @@ import (
 
 // progress knows how far a subscription has come in each queue.
 type progress struct {
-	mu     sync.Mutex
-	queues map[primitive.MessageQueue]*reading
+	mu       sync.Mutex
+	readings map[tenure]*reading
 }
 
+// tenure is the time for which the client reads a queue, from when it got it
+// until it lost it. It is the client's own record of that, a pointer.
+type tenure interface{ IsDroppd() bool }
+
+// reading is what was handed out of a queue in one tenure.
 type reading struct {
+	queue    primitive.MessageQueue
 	pending  map[int64]bool // offsets that are not acknowledged
-	from, to int64          // those seen: from the first to before the last
+	from, to int64          // the first offset, and the one after the last
 }
 
-func newProgress() *progress {
-	return &progress{queues: map[primitive.MessageQueue]*reading{}}
-}
+func newProgress() *progress { return &progress{readings: map[tenure]*reading{}} }
 
-func (p *progress) begin(q primitive.MessageQueue, offset int64) {
+// begin notes a message that is about to be handed out. Those of one tenure must
+// be noted in their order: what is before the first that is not acknowledged is
+// taken to be done.
+func (p *progress) begin(t tenure, q primitive.MessageQueue, offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := p.queues[q]
+	r := p.readings[t]
 	if r == nil {
-		r = &reading{pending: map[int64]bool{}, from: offset}
-		p.queues[q] = r
+		r = &reading{queue: q, pending: map[int64]bool{}, from: offset}
+		p.readings[t] = r
 	}
 	r.pending[offset] = true
-	r.from, r.to = min(r.from, offset), max(r.to, offset+1)
+	r.to = offset + 1
 }
 
-func (p *progress) done(q primitive.MessageQueue, offset int64) {
+// done notes that a message was acknowledged.
+func (p *progress) done(t tenure, offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r := p.queues[q]; r != nil {
+	if r := p.readings[t]; r != nil {
 		delete(r.pending, offset)
 	}
 }
 
-// keep forgets all queues but those given: others are read by another.
-func (p *progress) keep(queues map[primitive.MessageQueue]bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	maps.DeleteFunc(p.queues, func(q primitive.MessageQueue, _ *reading) bool { return !queues[q] })
-}
-
-// acknowledged is, by queue, the offset below which all that was seen is
-// acknowledged.
+// acknowledged is, for each queue that we have, the offset below which all that
+// was handed out is acknowledged.
 func (p *progress) acknowledged() map[primitive.MessageQueue]int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	maps.DeleteFunc(p.readings, func(t tenure, _ *reading) bool { return t.IsDroppd() })
 	upTo := map[primitive.MessageQueue]int64{}
-	for q, r := range p.queues {
+	for _, r := range p.readings {
 		end := r.to
 		if len(r.pending) > 0 {
 			end = slices.Min(slices.Collect(maps.Keys(r.pending)))
 		}
 		if end > r.from {
-			upTo[q] = end
+			upTo[r.queue] = end
 		}
 	}
 	return upTo

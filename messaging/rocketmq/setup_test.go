@@ -119,6 +119,9 @@ func (i *inbox) drink(out <-chan *message.Message) {
 	}
 }
 
+// start has a goroutine take messages until the channel is closed.
+func (i *inbox) start(out <-chan *message.Message) { go i.drink(out) }
+
 func (i *inbox) take(m *message.Message) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -168,13 +171,4 @@ func eventually(t testing.TB, ok func() bool, otherwise func() string) {
 		case <-tick.C:
 		}
 	}
-}
-
-// ids are those of messages.
-func ids(all []*message.Message) []string {
-	out := make([]string, len(all))
-	for i, m := range all {
-		out[i] = m.UUID
-	}
-	return out
 }

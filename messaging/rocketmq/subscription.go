@@ -31,23 +31,11 @@ type subscription struct {
 	queues   *assignment
 	read     *progress
 
-	ctx     context.Context // of what runs beside the handlers
-	cancel  context.CancelFunc
-	jobs    chan job
-	tasks   sync.WaitGroup // the poller and the refresher
-	workers sync.WaitGroup
-	once    sync.Once
-}
-
-// pulled is what one pull brought. The client is told of it as a whole.
-type pulled struct {
-	request *consumer.ConsumeRequest
-	open    atomic.Int64 // messages that are not acknowledged
-}
-
-type job struct {
-	of      *pulled
-	message *primitive.MessageExt
+	ctx    context.Context // of poll and refresh
+	cancel context.CancelFunc
+	slots  chan struct{}  // one for each message that is handed out
+	tasks  sync.WaitGroup // all that runs
+	once   sync.Once
 }
 
 // pullSize is how many messages the client asks for at once. It keeps up to 37
@@ -61,7 +49,7 @@ func (b *Bus) subscribe(ctx context.Context, cfg SubscriberConfig, topic, group 
 	}
 	s := &subscription{
 		bus: b, cfg: cfg, topic: topic, group: group, out: out,
-		queues: newAssignment(topic), read: newProgress(), jobs: make(chan job),
+		queues: newAssignment(topic), read: newProgress(), slots: make(chan struct{}, cfg.Handlers),
 	}
 	c, err := consumer.NewPullConsumer(append([]consumer.Option{
 		consumer.WithNsResolver(b.resolver),
@@ -85,9 +73,6 @@ func (b *Bus) subscribe(ctx context.Context, cfg SubscriberConfig, topic, group 
 		return nil, errors.Join(err, b.verifyTopic(ctx, topic))
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	for range cfg.Handlers {
-		s.workers.Go(s.work)
-	}
 	s.tasks.Go(s.poll)
 	s.tasks.Go(s.refresh)
 	b.track(s)
@@ -104,60 +89,78 @@ func (b *Bus) consumerCredentials() []consumer.Option {
 // pollTimeout is how long the client is asked to wait for messages.
 const pollTimeout = 10 * time.Second
 
-// poll passes on what the client has pulled, in the order in which it lies in
+// poll hands out what the client has pulled, in the order in which it lies in
 // each queue.
 func (s *subscription) poll() {
-	defer close(s.jobs)
 	for s.ctx.Err() == nil {
 		request, err := s.consumer.Poll(s.ctx, pollTimeout)
 		if err != nil { // there is nothing, or a queue was lost meanwhile
 			continue
 		}
-		p := &pulled{request: request}
-		p.open.Store(int64(len(request.GetMsgList())))
+		open := new(atomic.Int64) // what is not acknowledged of this pull
+		open.Store(int64(len(request.GetMsgList())))
 		for _, m := range request.GetMsgList() {
-			select {
-			case s.jobs <- job{p, m}:
-			case <-s.ctx.Done():
+			if !s.handle(request, m, open) {
 				return
 			}
 		}
 	}
 }
 
-// work hands out one message after another.
-func (s *subscription) work() {
-	for j := range s.jobs {
-		q := *j.of.request.GetMQ()
-		s.read.begin(q, j.message.QueueOffset)
-		// A queue that was lost is read by another, who gets the message too.
-		if j.of.request.GetPQ().IsDroppd() || !s.out.deliver(decode(j.message), j.of.request.GetPQ().IsDroppd) {
-			continue
-		}
-		s.read.done(q, j.message.QueueOffset)
-		if j.of.open.Add(-1) == 0 {
-			s.consumer.ACK(s.ctx, j.of.request, consumer.ConsumeSuccess)
-		}
+// handle hands out a message, and sees to what becomes of it. It returns false
+// at the end.
+func (s *subscription) handle(request *consumer.ConsumeRequest, m *primitive.MessageExt, open *atomic.Int64) bool {
+	select {
+	case s.slots <- struct{}{}:
+	case <-s.ctx.Done():
+		return false
 	}
+	have := request.GetPQ()
+	if have.IsDroppd() { // another reads the queue, and gets the message too
+		<-s.slots
+		return true
+	}
+	s.read.begin(have, *request.GetMQ(), m.QueueOffset)
+	h := s.out.hand(decode(m))
+	if h == nil {
+		return false
+	}
+	s.tasks.Go(func() {
+		defer func() { <-s.slots }()
+		if !s.out.settle(h, have.IsDroppd) {
+			return
+		}
+		s.read.done(have, m.QueueOffset)
+		if open.Add(-1) == 0 { // the client is told of a pull as a whole
+			s.consumer.ACK(context.Background(), request, consumer.ConsumeSuccess)
+		}
+	})
+	return true
 }
 
-// refreshInterval is how often the brokers are told that we are here, and how
-// far we have come. The client says the first every 30 s only, too late for a
-// broker that was restarted.
-const refreshInterval = 5 * time.Second
+// The brokers are told how far we have come, and that we are here. The client
+// says the first every 5 s, and of whole pulls; and the second every 30 s, too
+// late for a broker that was restarted.
+const (
+	noteInterval = time.Second
+	heartbeats   = 5 // notes from one to the next
+)
 
 func (s *subscription) refresh() {
-	tick := time.NewTicker(refreshInterval)
+	tick := time.NewTicker(noteInterval)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
 		case <-s.queues.unknown:
+			n = 0
 		}
 		s.note()
-		s.nudge()
+		if n%heartbeats == 0 {
+			s.nudge()
+		}
 	}
 }
 
@@ -175,8 +178,7 @@ func (s *subscription) allocate(group, self string, queues []*primitive.MessageQ
 	if fewer {
 		// When the client loses a queue it tells the broker how far it has
 		// come there, and forgets how far it has in the others.
-		_ = s.consumer.PersistOffset(s.ctx, s.topic) // fails only when it does not run
-		s.read.keep(s.queues.owned())
+		s.note()
 	}
 	return mine
 }

@@ -25,7 +25,6 @@ func (s *subscription) close() {
 		s.out.drain(s.cfg.DrainTimeout)
 		s.cancel()
 		s.tasks.Wait()
-		s.workers.Wait()
 		s.bus.untrack(s)
 		s.commit()
 		s.release()
@@ -36,13 +35,16 @@ func (s *subscription) close() {
 	})
 }
 
-// note tells the client how far we have come in each queue, also within what
-// one pull brought. The client tells the brokers every five seconds.
+// note tells the brokers how far we have come in each queue, also within what
+// one pull brought.
 func (s *subscription) note() {
 	for q, offset := range s.read.acknowledged() {
 		if noted, err := s.consumer.CurrentOffset(&q); err == nil && noted < offset {
 			_ = s.consumer.UpdateOffset(&q, offset) // never fails
 		}
+	}
+	if err := s.consumer.PersistOffset(context.Background(), s.topic); err != nil {
+		s.bus.cfg.Logger.Debug("rocketmq: the client does not say how far we have come", "group", s.group, "topic", s.topic, "error", err)
 	}
 }
 
@@ -56,11 +58,9 @@ func (s *subscription) commit() {
 	defer tick.Stop()
 	for len(want) > 0 {
 		s.note()
-		err := s.consumer.PersistOffset(ctx, s.topic)
+		err := s.checkCommitted(ctx, want)
 		if err == nil {
-			if err = s.checkCommitted(ctx, want); err == nil {
-				return
-			}
+			return
 		}
 		select {
 		case <-ctx.Done():
