@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"go.uber.org/goleak"
 )
 
@@ -16,5 +17,6 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	_ = mysql.SetLogger(&mysql.NopLogger{}) // of connections that tests cut
 	goleak.VerifyTestMain(m)
 }

@@ -46,8 +46,10 @@ func newStatements(d messaging.Dialect) statements {
 			" WHERE consumer = ? AND message_id = ? AND state = ? AND claimed_by = ?"),
 		published: now("UPDATE inbox SET due_at = NOW + ?, claimed_by = NULL, updated_at = NOW" +
 			" WHERE consumer = ? AND message_id = ? AND state = 3 AND claimed_by = ?"),
-		old:   now("SELECT message_id FROM inbox WHERE state = 1 AND consumer = ? AND due_at <= NOW ORDER BY due_at LIMIT ?"),
-		sweep: now("DELETE FROM inbox WHERE state = 1 AND due_at <= NOW AND consumer = ?"),
+		old: now("SELECT message_id FROM inbox WHERE state = 1 AND consumer = ? AND due_at <= NOW ORDER BY due_at LIMIT ?"),
+		// The sums keep the database from using the index, in the order of
+		// which it would lock more than these rows.
+		sweep: now("DELETE FROM inbox WHERE state + 0 = 1 AND due_at + 0 <= NOW AND consumer = ?"),
 		count: "SELECT state, COUNT(*) FROM inbox WHERE state IN (2, 3) AND consumer = ? GROUP BY state",
 	}
 }

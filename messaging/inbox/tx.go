@@ -23,9 +23,10 @@ var (
 // use fails and so does the try, even if the work ignores the error: what
 // followed would be committed statement by statement.
 type Tx struct {
-	tx    *sql.Tx
-	ended error
-	after []func()
+	tx       *sql.Tx
+	rollback func() error
+	ended    error
+	after    []func()
 }
 
 // ExecContext is that of *sql.Tx.
@@ -63,7 +64,7 @@ func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 func (t *Tx) note(err error) error {
 	if c := classify(err); t.ended == nil && (c == undone || c == away) {
 		t.ended = err
-		_ = t.tx.Rollback() // from now on a use is sql.ErrTxDone
+		_ = t.rollback() // from now on a use is sql.ErrTxDone
 	}
 	return err
 }
