@@ -1,0 +1,112 @@
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+)
+
+const (
+	// lookTimeout bounds one look into the log.
+	lookTimeout = 2 * time.Second
+	// awayPause is how long the database is not asked after it did not answer:
+	// the client asks about one half message at a time, and others' answers, from
+	// a database that is back, would wait for it.
+	awayPause = time.Second
+)
+
+// listener is what the client calls.
+type listener struct{ t *Transactions }
+
+// CheckLocalTransaction answers a check-back, which may come many times for one
+// half message, also for one that has been answered. A panic would end the
+// client's answering for good.
+func (l *listener) CheckLocalTransaction(msg *primitive.MessageExt) (state primitive.LocalTransactionState) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			l.t.bus.cfg.Logger.LogAttrs(ctx, slog.LevelError, "rocketmq: a check-back panicked", slog.String("group", l.t.cfg.Group),
+				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			state = primitive.UnknowState
+		}
+	}()
+	leave, err := l.t.enter()
+	if err != nil {
+		return primitive.UnknowState // another instance is asked next
+	}
+	defer leave()
+	return l.t.check(ctx, msg)
+}
+
+// The answers to a check-back, in metrics.
+const (
+	answerPending     = "pending"
+	answerUnavailable = "unavailable"
+	answerForeign     = "foreign"
+)
+
+func (t *Transactions) check(ctx context.Context, msg *primitive.MessageExt) primitive.LocalTransactionState {
+	log := t.bus.cfg.Logger.With("group", t.cfg.Group, "topic", realTopic(msg), "message", msg.GetProperty(propertyID))
+	e := entry{msg.GetProperty(propertyTransaction), msg.GetProperty(propertyID), realTopic(msg)}
+	began, err := strconv.ParseInt(msg.GetProperty(propertyBegan), 10, 64)
+	if err != nil || e.id == "" || msg.GetProperty(propertyLog) != t.log.name {
+		// To say "rolled back" would drop a message that another database's
+		// transaction has committed.
+		log.LogAttrs(ctx, slog.LevelError, "rocketmq: asked about a half message that is not of this database: each database needs a group of its own")
+		t.telemetry.checked(ctx, answerForeign)
+		return primitive.UnknowState
+	}
+	if t.away.Load() > time.Now().UnixNano() {
+		t.telemetry.checked(ctx, answerUnavailable)
+		return primitive.UnknowState
+	}
+	s, err := t.outcome(ctx, e, began)
+	switch {
+	case err == nil && s == TransactionCommitted:
+		t.telemetry.checked(ctx, string(resultCommitted))
+		return primitive.CommitMessageState
+	case err == nil && s == TransactionRolledBack:
+		t.telemetry.checked(ctx, string(resultRolledBack))
+		return primitive.RollbackMessageState
+	case err == nil, errors.Is(err, errHeldUp):
+		t.telemetry.checked(ctx, answerPending)
+		return primitive.UnknowState
+	}
+	t.away.Store(time.Now().Add(awayPause).UnixNano())
+	log.LogAttrs(ctx, slog.LevelWarn, "rocketmq: the database cannot be asked what became of a business transaction, the broker will ask again", slog.Any("error", err))
+	t.telemetry.checked(ctx, answerUnavailable)
+	return primitive.UnknowState
+}
+
+// outcome is what the log says of a transaction; empty before its deadline.
+func (t *Transactions) outcome(ctx context.Context, e entry, began int64) (TransactionState, error) {
+	s, now, err := t.log.find(ctx, t.log.db, e.id)
+	if err != nil || s != "" || now-began < t.cfg.Deadline.Milliseconds() {
+		return s, err
+	}
+	if now-began > (t.cfg.Retention - retentionMargin).Milliseconds() {
+		// It may have been committed and swept.
+		t.bus.cfg.Logger.LogAttrs(ctx, slog.LevelError, "rocketmq: asked about a half message that is older than what the log keeps",
+			slog.String("group", t.cfg.Group), slog.String("topic", e.topic), slog.String("message", e.messageID))
+		return "", nil
+	}
+	return t.log.rollBack(ctx, e)
+}
+
+// retentionMargin is more than the clocks of instances differ by.
+const retentionMargin = time.Hour
+
+// realTopic is where a half message goes; the broker keeps it under another
+// topic meanwhile.
+func realTopic(msg *primitive.MessageExt) string {
+	if topic := msg.GetProperty(primitive.PropertyRealTopic); topic != "" {
+		return topic
+	}
+	return msg.Topic
+}
