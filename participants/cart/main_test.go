@@ -15,7 +15,10 @@ import (
 	"github.com/tcckit/tcckit/participants/cart"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The client of RocketMQ starts it when it is imported.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"))
+}
 
 // bundle is the service behind a real server, and a client of it.
 type bundle struct {

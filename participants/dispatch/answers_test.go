@@ -122,14 +122,19 @@ func TestAnOrderServiceThatHangs(t *testing.T) {
 	var err error
 	b.service, err = dispatch.New(dispatch.Config{DB: b.db, Order: rpctest.Dial(t, b.orders.addr), Timeout: 50 * time.Millisecond})
 	require.NoError(t, err)
-	require.ErrorIs(t, b.handle(t.Context(), confirmed("o-1")), messaging.ErrUnavailable)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.ErrorIs(t, b.handle(ctx, confirmed("o-1")), messaging.ErrUnavailable)
+	require.NoError(t, ctx.Err(), "it was the test that ended it")
 }
 
 func TestAnIDThatIsNone(t *testing.T) {
 	t.Parallel()
 	b := serve(t, sqlite(t))
 	for _, id := range []string{"", "with a space", "äpfel"} {
-		require.ErrorIs(t, b.handle(t.Context(), confirmed(id)), messaging.ErrPermanent)
+		e := confirmed("o-1")
+		e.OrderId = id
+		require.ErrorIs(t, b.handle(t.Context(), e), messaging.ErrPermanent)
 	}
 	b.orders.with(func() { require.Zero(t, b.orders.asked) })
 }
