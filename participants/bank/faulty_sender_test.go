@@ -35,10 +35,16 @@ type faultySender struct {
 	bank.Sender
 	next  atomic.Int32 // the fault of the calls to come
 	calls atomic.Int32
+	// before, if it is set, happens between the look at the account and the
+	// debit.
+	before func()
 }
 
 func (s *faultySender) Send(ctx context.Context, topic string, msg *message.Message, work func(ctx context.Context, tx *sql.Tx) error) error {
 	s.calls.Add(1)
+	if s.before != nil {
+		s.before()
+	}
 	switch fault(s.next.Load()) {
 	case away:
 		return messaging.Unavailable(errFault)

@@ -124,6 +124,35 @@ func TestTransferIsRefused(t *testing.T) {
 	})
 }
 
+// What was looked at before the message is no more than that: the debit has its
+// own conditions.
+func TestTheDebitDecides(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, p *pair) {
+		p.north.open("ann", 10)
+		for reason, change := range map[string]string{
+			bank.ReasonInsufficientBalance: "balance = 9",
+			bank.ReasonAccountClosed:       "closed = 1",
+			bank.ReasonCurrencyMismatch:    "currency = 'USD'",
+			bank.ReasonUnknownAccount:      "account_id = 'bob'",
+		} {
+			p.north.sender.before = func() {
+				_, err := p.north.db.Exec(t.Context(), "UPDATE account SET "+change)
+				require.NoError(t, err)
+			}
+			_, err := p.north.Transfer(t.Context(), p.north.request(10))
+			rpctest.RequireStatus(t, err, codes.FailedPrecondition, reason)
+			_, err = p.north.db.Exec(t.Context(), "UPDATE account SET account_id = 'ann', balance = 10, currency = 'EUR', closed = 0")
+			require.NoError(t, err)
+		}
+		require.Empty(t, p.north.posted(t.Context()))
+		require.Empty(t, p.north.books("").transfers)
+		p.north.sender.before = nil
+		p.north.transfer(p.north.request(10))
+		p.north.requireBalance("ann", 0)
+	})
+}
+
 // Whatever happens at the broker or to an answer, the same request finds out.
 func TestATransferThatIsNotKnownIsFoundWhenSentAgain(t *testing.T) {
 	t.Parallel()
