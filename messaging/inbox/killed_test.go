@@ -3,7 +3,6 @@ package inbox_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -142,7 +141,7 @@ func (e errand) run(t testing.TB) (acked map[string]bool, killed bool) {
 		return acked, false
 	}
 	var exit *exec.ExitError
-	require.True(t, errors.As(err, &exit))
+	require.ErrorAs(t, err, &exit)
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	require.True(t, ok)
 	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%s: %s%s", err, out.String(), errOut.String())
