@@ -1,26 +1,14 @@
 package rocketmq
 
 import (
-	_ "embed"
-
 	"github.com/tcckit/tcckit/messaging"
+	"github.com/tcckit/tcckit/messaging/rocketmq/schema"
 )
-
-//go:embed transactions_schema_mysql.sql
-var transactionSchemaMySQL string
-
-//go:embed transactions_schema_sqlite.sql
-var transactionSchemaSQLite string
 
 // TransactionSchema returns what creates the table message_transaction if it
 // does not exist. It belongs into the migrations of each database whose
 // transactions decide about messages: see [Transactions].
-func TransactionSchema(d messaging.Dialect) string {
-	if d == messaging.SQLite {
-		return transactionSchemaSQLite
-	}
-	return transactionSchemaMySQL
-}
+func TransactionSchema(d messaging.Dialect) string { return schema.Transactions(d) }
 
 // TransactionState is what became of a business transaction, and so of its
 // message.

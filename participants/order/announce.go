@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -39,7 +40,11 @@ func (s *Service) announce(ctx context.Context, req *pb.CreateRequest, confirm f
 	if err != nil {
 		return err
 	}
-	return s.cfg.Announcer.Do(ctx, event.TopicOrderConfirmed, msg, confirm)
+	err = s.cfg.Announcer.Do(ctx, event.TopicOrderConfirmed, msg, confirm)
+	if errors.Is(err, messaging.ErrUnavailable) { // the broker, for half messages: the coordinator calls again
+		return tcc.Retry(err)
+	}
+	return err
 }
 
 // announcement is the message order.confirmed. Its id is that of the order, so
