@@ -64,7 +64,9 @@ func newBank(name string) func(context.Context, *process, *database.DB) (registr
 			return nil, err
 		}
 		cfg := bank.Config{Name: name, Peers: peers, DB: db, Outbox: o, Logger: p.cfg.Logger.With("service", service)}
-		if cfg.Sender, err = bank.NewOutboxSender(db, o); err != nil {
+		if len(p.cfg.RocketMQ.NameServers) > 0 {
+			cfg.Sender = p.messages.transactions(service, db, topics...)
+		} else if cfg.Sender, err = bank.NewOutboxSender(db, o); err != nil {
 			return nil, err
 		}
 		s, err := bank.New(cfg)

@@ -45,6 +45,9 @@ func (p *process) announcer(ctx context.Context, db *database.DB) (order.Announc
 		p.cfg.Logger.WarnContext(ctx, "confirmed orders are not announced: there is no RocketMQ (--rocketmq), and this process serves neither cart nor dispatch")
 		return nil, nil
 	}
+	if p.cfg.RocketMQ.HalfMessages {
+		return p.messages.transactions("order", db, event.TopicOrderConfirmed), nil
+	}
 	o, err := p.messages.publish(ctx, "order", db, "", event.TopicOrderConfirmed)
 	if err != nil {
 		return nil, err
