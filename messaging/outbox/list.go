@@ -14,15 +14,15 @@ import (
 // Row is a message in the outbox.
 type Row struct {
 	// Seq is its place in the order in which messages were written.
-	Seq        int64             `json:"seq"`
-	ID         string            `json:"id"`
-	Topic      string            `json:"topic"`
-	Key        string            `json:"key,omitempty"`
-	Ordered    bool              `json:"ordered"`
-	State      State             `json:"state"`
-	Metadata   map[string]string `json:"metadata,omitempty"`
-	Size       int               `json:"size"` // bytes of payload and metadata
-	ExpectsRes bool              `json:"expects_result"`
+	Seq           int64             `json:"seq"`
+	ID            string            `json:"id"`
+	Topic         string            `json:"topic"`
+	Key           string            `json:"key,omitempty"`
+	Ordered       bool              `json:"ordered"`
+	State         State             `json:"state"`
+	Metadata      map[string]string `json:"metadata,omitempty"`
+	Size          int               `json:"size"` // bytes of payload and metadata
+	ExpectsResult bool              `json:"expects_result"`
 	// Tries counts tries of publishing, and once it is Sent how often it was.
 	Tries     int    `json:"tries"`
 	LastError string `json:"last_error,omitempty"`
@@ -103,7 +103,7 @@ func scanRow(from interface{ Scan(into ...any) error }, more ...any) (Row, error
 	var r Row
 	var header []byte
 	var due, created, sent, settled int64
-	if err := from.Scan(append([]any{&r.Seq, &r.ID, &r.Topic, &r.Key, &r.Ordered, &r.State, &header, &r.Size, &r.ExpectsRes, &r.Tries, &r.LastError, &r.Claimed,
+	if err := from.Scan(append([]any{&r.Seq, &r.ID, &r.Topic, &r.Key, &r.Ordered, &r.State, &header, &r.Size, &r.ExpectsResult, &r.Tries, &r.LastError, &r.Claimed,
 		&due, &created, &sent, &settled}, more...)...); err != nil {
 		return r, err
 	}
