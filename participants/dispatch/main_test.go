@@ -14,7 +14,10 @@ import (
 	"github.com/tcckit/tcckit/participants/dispatch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// RocketMQ's client starts it when it is imported, and never ends it.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"))
+}
 
 // bundle is the service behind a real server, a client of it, and the order
 // service that it asks.
