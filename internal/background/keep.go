@@ -36,7 +36,7 @@ func Keep(ctx context.Context, cfg stack.Config, log *slog.Logger) (err error) {
 		defer cancel()
 		err = errors.Join(err, s.Stop(ctx))
 	}()
-	state := State{PID: os.Getpid(), Services: make(map[string]stack.Addresses), DTM: s.DTM()}
+	state := State{PID: os.Getpid(), Services: make(map[string]stack.Addresses), DTM: s.DTM(), RocketMQ: s.RocketMQ()}
 	for _, name := range stack.Services() {
 		state.Services[name] = s.Service(name).Addresses
 	}

@@ -18,6 +18,8 @@ type State struct {
 	Services map[string]stack.Addresses `json:"services"`
 	// DTM is where the coordinator is reached.
 	DTM stack.DTM `json:"dtm"`
+	// RocketMQ are the addresses of the name servers, none if messages stay within their process.
+	RocketMQ []string `json:"rocketmq,omitempty"`
 }
 
 func statePath(dir string) string { return filepath.Join(dir, "state.json") }

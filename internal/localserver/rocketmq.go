@@ -14,8 +14,9 @@ import (
 type RocketMQConfig struct {
 	// Programs is the folder that deploy/local/get-servers.sh filled; empty: FindPrograms.
 	Programs string
-	// Dir keeps what the servers store: an absolute path of an empty folder. Stop leaves what is in it.
-	// A broker refuses messages when the file system of it is 90 % full.
+	// Dir keeps what the servers store: an absolute path of a folder, which is empty or has what servers of
+	// an earlier start have left there: topics, messages and how far groups have read them. Stop leaves
+	// what is in it. A broker refuses messages when the file system of it is 90 % full.
 	Dir string
 	// BrokerOptions are settings of broker.conf, on top of or instead of those made here.
 	BrokerOptions map[string]string
@@ -23,8 +24,8 @@ type RocketMQConfig struct {
 
 // RocketMQ is a name server and one broker, which creates no topics by itself, asks about half messages
 // from the first second on, every second, 60 times, and flushes to disk as a broker does by default: after
-// it has acknowledged, so that a kill of the process loses nothing. Its methods must not be called
-// concurrently, but for NameServer and Log. The servers cannot outlive this process.
+// it has acknowledged, so that a kill of the process loses nothing. Of the methods that
+// concern one of the two only one may run at a time. The servers cannot outlive this process.
 type RocketMQ struct {
 	cfg    RocketMQConfig
 	names  *javaServer
@@ -70,7 +71,7 @@ func (r *RocketMQ) prepare() error {
 	r.names.check = r.checkNames
 	r.broker = server("broker", "org.apache.rocketmq.broker.BrokerStartup", "-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=256m")
 	r.broker.check = r.checkBroker
-	return errors.Join(os.Mkdir(r.names.dir, 0o700), os.Mkdir(r.broker.dir, 0o700))
+	return errors.Join(os.MkdirAll(r.names.dir, 0o700), os.MkdirAll(r.broker.dir, 0o700))
 }
 
 // NameServer is the name server's address, host:port, which is what clients are given. It stays the same
@@ -93,6 +94,12 @@ func (r *RocketMQ) KillNameServer() error { return r.names.kill() }
 // RestartNameServer starts the name server again, at its address, and returns when it answers. A broker
 // that runs makes itself known to it within ten seconds.
 func (r *RocketMQ) RestartNameServer(ctx context.Context) error { return r.names.start(ctx) }
+
+// BrokerDone is closed when the broker ends that was last started.
+func (r *RocketMQ) BrokerDone() <-chan struct{} { return r.broker.process.Done() }
+
+// NameServerDone is closed when the name server ends that was last started.
+func (r *RocketMQ) NameServerDone() <-chan struct{} { return r.names.process.Done() }
 
 // Stop ends both servers, at once: an orderly stop of a broker takes 15 seconds, and clients notice no
 // difference.

@@ -33,6 +33,15 @@ func Followers(service string) []string {
 	}
 }
 
+// All returns the services and those that follow them.
+func All() []string {
+	names := Services()
+	for _, name := range Services() {
+		names = append(names, Followers(name)...)
+	}
+	return names
+}
+
 // Config says what to run.
 type Config struct {
 	// Program is the tcckit binary. Empty: the one that runs.
@@ -50,8 +59,12 @@ type Config struct {
 	// Follow runs the services that follow others by message, too.
 	Follow bool
 	// RocketMQ are the addresses of name servers, host:port each, for the messages. None: they stay within
-	// their process.
-	RocketMQ []string
+	// their process, unless OwnRocketMQ has one started, with its data in Dir.
+	RocketMQ    []string
+	OwnRocketMQ bool
+	// RelayLease is after what time a message is another process's to publish whose publisher has died; 0:
+	// the default.
+	RelayLease time.Duration
 	// RetryInterval is after what time DTM looks again at what it could not finish; 0: the default.
 	RetryInterval time.Duration
 	// FixedPorts asks for the well-known ports of the services and of DTM, unless another stack of this
@@ -87,6 +100,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Dir = dir
 	if (c.DTM.GRPCAddr == "") != (c.DTM.HTTPURL == "") {
 		return c, errors.New("stack: a given DTM server needs both its gRPC address and its HTTP address")
+	}
+	if len(c.RocketMQ) > 0 && c.OwnRocketMQ {
+		return c, errors.New("stack: a RocketMQ is given, so none is to be started")
 	}
 	if c.StartTimeout <= 0 {
 		c.StartTimeout = defaultStartTimeout

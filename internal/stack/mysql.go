@@ -44,22 +44,13 @@ func (m *MySQL) Config(service string) *mysql.Config {
 	return cfg
 }
 
-// all are the services and those that follow them.
-func all() []string {
-	names := Services()
-	for _, name := range Services() {
-		names = append(names, Followers(name)...)
-	}
-	return names
-}
-
 // Addr is the server's.
 func (m *MySQL) Addr() string { return m.server.Addr }
 
 // Databases are the services' databases, for Config.
 func (m *MySQL) Databases() map[string]string {
 	dsns := make(map[string]string)
-	for _, name := range all() {
+	for _, name := range All() {
 		dsns[name] = m.Config(name).FormatDSN()
 	}
 	return dsns
@@ -73,7 +64,7 @@ func (m *MySQL) Drop(ctx context.Context, others ...string) (err error) {
 	}
 	db := sql.OpenDB(connector)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	for _, name := range append(all(), others...) {
+	for _, name := range append(All(), others...) {
 		quoted := "`" + strings.ReplaceAll(m.Name(name), "`", "``") + "`"
 		if _, err := db.ExecContext(ctx, "DROP DATABASE IF EXISTS "+quoted); err != nil {
 			return fmt.Errorf("stack: drop %s: %w", m.Name(name), err)

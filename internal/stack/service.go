@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,20 +109,27 @@ func (s *Service) current() *childproc.Process {
 	return s.process
 }
 
-// DatabaseEnvironment is the environment for a program that works on the service's database and reads its
-// DSN from the variable named.
-func (s *Service) DatabaseEnvironment(variable string) []string {
-	return append(environment(), variable+"="+s.Database)
+// Followers are the names of the services that run in the process beside it, in order.
+func (s *Service) Followers() []string { return slices.Sorted(maps.Keys(s.followers)) }
+
+// Databases are the databases of the service and of its followers, by name.
+func (s *Service) Databases() map[string]string {
+	dsns := map[string]string{s.Name: s.Database}
+	maps.Copy(dsns, s.followers)
+	return dsns
+}
+
+// DatabaseEnvironment is the environment for a program that works on a database and reads its DSN from the
+// variable named.
+func DatabaseEnvironment(variable, dsn string) []string {
+	return append(environment(), variable+"="+dsn)
 }
 
 // environment is the service's. A command line would show the DSNs' passwords to everybody.
 func (s *Service) environment() []string {
-	variable := func(service string) string {
-		return "TCCKIT_" + strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_DB"
-	}
-	env := s.DatabaseEnvironment(variable(s.Name))
-	for name, dsn := range s.followers {
-		env = append(env, variable(name)+"="+dsn)
+	env := environment()
+	for name, dsn := range s.Databases() {
+		env = append(env, "TCCKIT_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_DB="+dsn)
 	}
 	return env
 }

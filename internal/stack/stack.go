@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -25,6 +23,7 @@ type Stack struct {
 	targets  map[string]string // where DTM reaches a service, if not at its Internal address
 	guard    net.Listener      // nil unless the ports are the well-known ones
 	dtm      *dtmserver.Server // nil if a given one is used or none was started yet
+	broker   *broker           // nil unless RocketMQ is the stack's own, and started
 }
 
 // New chooses addresses and makes the signing key. It starts no process, but what it returns must be
@@ -86,6 +85,9 @@ func (s *Stack) OwnsDTM() bool { return s.cfg.DTM == DTM{} }
 // that was started is stopped.
 func (s *Stack) Start(ctx context.Context) error {
 	err := s.startDTM(ctx)
+	if err == nil && s.cfg.OwnRocketMQ {
+		s.broker, err = startBroker(ctx, filepath.Join(s.cfg.Dir, "rocketmq"))
+	}
 	for _, name := range Services() {
 		if err == nil {
 			service := s.services[name]
@@ -125,12 +127,15 @@ func (s *Stack) startDTM(ctx context.Context) error {
 
 // arguments is the command line of a service.
 func (s *Stack) arguments(service *Service) []string {
-	args := append([]string{"serve", service.Name}, slices.Sorted(maps.Keys(service.followers))...)
+	args := append([]string{"serve", service.Name}, service.Followers()...)
 	args = append(args, "--migrate",
 		"--listen="+service.Public, "--listen-internal="+service.Internal, "--admin="+service.Admin,
 		"--keys-file="+s.keys, "--log-format=json", "--stop-with-stdin")
-	if len(s.cfg.RocketMQ) > 0 {
-		args = append(args, "--rocketmq="+strings.Join(s.cfg.RocketMQ, ","))
+	if addrs := s.RocketMQ(); len(addrs) > 0 {
+		args = append(args, "--rocketmq="+strings.Join(addrs, ","))
+	}
+	if s.cfg.RelayLease > 0 {
+		args = append(args, "--relay-lease="+s.cfg.RelayLease.String())
 	}
 	if service.Name != Order {
 		return args
@@ -151,7 +156,16 @@ func (s *Stack) arguments(service *Service) []string {
 	return args
 }
 
-// Stop ends everything in an orderly way, the services before DTM, and returns when all is gone.
+// RocketMQ are the addresses of the name servers, host:port each; none if messages stay within their process.
+// Those of an own RocketMQ are known after Start.
+func (s *Stack) RocketMQ() []string {
+	if s.broker != nil {
+		return []string{s.broker.nameServer()}
+	}
+	return s.cfg.RocketMQ
+}
+
+// Stop ends everything in an orderly way, the services before what they need, and returns when all is gone.
 func (s *Stack) Stop(ctx context.Context) error {
 	errs := make([]error, len(s.services))
 	var all sync.WaitGroup
@@ -162,6 +176,9 @@ func (s *Stack) Stop(ctx context.Context) error {
 	err := errors.Join(errs...)
 	if s.dtm != nil {
 		err = errors.Join(err, s.dtm.Stop(ctx))
+	}
+	if s.broker != nil {
+		err = errors.Join(err, s.broker.stop())
 	}
 	return errors.Join(err, s.closeGuard())
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -75,11 +76,13 @@ func TestTheOrderServiceIsToldWhereAllAre(t *testing.T) {
 func TestServicesDoNotInheritFlags(t *testing.T) {
 	t.Setenv("TCCKIT_LISTEN", "0.0.0.0:1")
 	t.Setenv("TCCKIT_LOG_LEVEL", "debug")
-	env := newStack(t, Config{Dir: t.TempDir(), Databases: map[string]string{Stock: "mysql://h/db"}}).
-		Service(Stock).DatabaseEnvironment("TCCKIT_STOCK_DB")
+	s := newStack(t, Config{Dir: t.TempDir(), Databases: map[string]string{Stock: "mysql://h/db"}, Follow: true})
+	env := s.Service(Stock).environment()
 	require.NotContains(t, env, "TCCKIT_LISTEN=0.0.0.0:1")
 	require.Contains(t, env, "TCCKIT_LOG_LEVEL=debug")
 	require.Contains(t, env, "TCCKIT_STOCK_DB=mysql://h/db")
+	require.Contains(t, env, "TCCKIT_EXPRESS_DB="+s.Service(Stock).Databases()["express"])
+	require.Contains(t, strings.Join(s.Service(Order).environment(), " "), "TCCKIT_BANK_NORTH_DB=sqlite:")
 }
 
 func TestAnotherProcessAnswerIsNotTaken(t *testing.T) {
@@ -96,6 +99,22 @@ func TestHalfADTMIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "needs both")
 	_, err = New(t.Context(), Config{})
 	require.ErrorContains(t, err, "Dir is required")
+}
+
+func TestOnlyWhoFollowsIsServedBeside(t *testing.T) {
+	s := newStack(t, Config{Dir: t.TempDir()})
+	require.Empty(t, s.Service(Order).Followers())
+	require.Equal(t, "serve order --migrate", strings.Join(s.arguments(s.Service(Order))[:3], " "))
+	s = newStack(t, Config{Dir: t.TempDir(), Follow: true, RocketMQ: []string{"a:1", "b:2"}, RelayLease: time.Minute})
+	args := strings.Join(s.arguments(s.Service(Order)), " ")
+	require.Contains(t, args, "serve order bank-north bank-south cart dispatch --migrate")
+	require.Contains(t, args, "--rocketmq=a:1,b:2 --relay-lease=1m0s")
+	require.Contains(t, strings.Join(s.arguments(s.Service(Stock)), " "), "serve stock express --migrate")
+}
+
+func TestAGivenRocketMQIsNotStarted(t *testing.T) {
+	_, err := New(t.Context(), Config{Dir: t.TempDir(), RocketMQ: []string{"a:1"}, OwnRocketMQ: true})
+	require.ErrorContains(t, err, "none is to be started")
 }
 
 func TestMySQLNames(t *testing.T) {

@@ -24,6 +24,9 @@ func (s *Stack) Supervise(ctx context.Context, log *slog.Logger) {
 	if s.dtm != nil {
 		all.Go(func() { supervise(ctx, log.With("process", "dtm-server"), s.dtm.Done, s.dtm.Restart) })
 	}
+	if s.broker != nil {
+		all.Go(func() { s.broker.supervise(ctx, log) })
+	}
 	all.Wait()
 }
 
