@@ -97,6 +97,7 @@ refuses to start.`,
 		targets[name] = flags.String(name+"-target", "", "host:port at which DTM reaches "+name+" (default: as --"+name+"-addr)")
 	}
 	registerRocketMQ(flags, &cfg.RocketMQ)
+	flags.DurationVar(&cfg.RelayLease, "relay-lease", 0, "after what time a message is published by another process if the one that was at it has died; it must exceed what a batch of messages takes (default 30s)")
 	house.register(flags)
 	flags.StringVar(&keysFile, "keys-file", "", "file with the signing keys, a line ID:KEY each")
 	flags.BoolVar(&cfg.Insecure, "insecure", false, "serve the network although nothing is signed")

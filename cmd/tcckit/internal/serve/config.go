@@ -41,6 +41,9 @@ type Config struct {
 	// RocketMQ is where messages are published and consumed; without name servers they stay within the
 	// process.
 	RocketMQ RocketMQ
+	// RelayLease is after what time a message is another process's to publish whose publisher has died; 0
+	// means the default of package outbox.
+	RelayLease time.Duration
 
 	// Housekeeping is what is done for the databases.
 	Housekeeping
@@ -109,6 +112,9 @@ func (c *Config) validate() error {
 	}
 	if c.Batch < 0 {
 		errs = append(errs, fmt.Errorf("at most %d branches in a transaction: want more than 0", c.Batch))
+	}
+	if c.RelayLease < 0 || c.RelayLease > 0 && c.RelayLease < time.Second {
+		errs = append(errs, fmt.Errorf("a relay's lease of %s: want 1s or more", c.RelayLease))
 	}
 	errs = append(errs, c.RocketMQ.validate(), c.Housekeeping.validate())
 	if c.serves("order") || c.AskCoordinator {

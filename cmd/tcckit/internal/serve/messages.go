@@ -48,6 +48,7 @@ type messages struct {
 	bus       rocketmq.Config
 	telemetry *observe.Telemetry
 	log       *slog.Logger
+	lease     time.Duration // of the relays
 
 	topics    []string
 	outboxes  []*outbox.Outbox
@@ -64,7 +65,7 @@ func newMessages(cfg Config, telemetry *observe.Telemetry) *messages {
 			NameServers: cfg.RocketMQ.NameServers, AccessKey: cfg.RocketMQ.AccessKey, SecretKey: cfg.RocketMQ.SecretKey,
 			Logger: cfg.Logger, MeterProvider: telemetry.MeterProvider(), Propagator: telemetry.Propagator(),
 		},
-		telemetry: telemetry, log: cfg.Logger,
+		telemetry: telemetry, log: cfg.Logger, lease: cfg.RelayLease,
 	}
 }
 
@@ -191,7 +192,7 @@ func (m *messages) ensureTopics(ctx context.Context, bus *rocketmq.Bus) error {
 func (m *messages) relays(publisher message.Publisher) ([]runner, error) {
 	var relays []runner
 	for _, o := range m.outboxes {
-		r, err := outbox.NewRelay(outbox.RelayConfig{Outbox: o, Publisher: publisher})
+		r, err := outbox.NewRelay(outbox.RelayConfig{Outbox: o, Publisher: publisher, Lease: m.lease})
 		if err != nil {
 			return nil, err
 		}
