@@ -14,8 +14,8 @@ func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show what it promises, on real processes: nothing needs to be installed",
-		Long: `demo starts three services and DTM, each a process of its own, places orders through the gRPC API, kills a
-service in the middle of one, and checks the figures. It exits with 0 only if every step held. On a terminal
+		Long: `demo starts the shop and DTM, each service a process of its own or beside the one that it follows by message,
+places orders through the gRPC API, kills services in the middle of some, and checks the figures. It exits with 0 only if every step held. On a terminal
 everything then keeps running until Ctrl-C.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -23,7 +23,7 @@ everything then keeps running until Ctrl-C.`,
 			if err != nil {
 				return err
 			}
-			cfg.Out, cfg.DTM, cfg.MySQL = cmd.OutOrStdout(), dtm, given.mysql
+			cfg.Out, cfg.DTM, cfg.MySQL, cfg.RocketMQ = cmd.OutOrStdout(), dtm, given.mysql, given.rocketMQ
 			if err := demo.Run(cmd.Context(), cfg); errors.Is(err, demo.ErrStep) {
 				return quietError{err}
 			} else if err != nil {

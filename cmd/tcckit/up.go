@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,18 +24,23 @@ func newUpCommand() *cobra.Command {
 	var (
 		dir        string
 		given      backends
+		broker     bool
 		logs       logFlags
 		foreground bool
 	)
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Keep the shop running in the background: order, account, stock and DTM",
-		Long: `up starts the three services and DTM in the background, each a process of its own that is started again should
-it end, and returns when all of them take work. Run again it changes nothing. "tcckit down" ends it; the data
-stays in the folder.`,
+		Short: "Keep the shop running in the background: its services and DTM",
+		Long: `up starts the shop and DTM in the background, and returns when all of it takes work. order, account, stock and DTM
+are processes of their own that are started again should they end; cart, dispatch and two banks run beside order,
+express beside stock, for without RocketMQ the messages that drive them stay within a process. Run again it changes
+nothing. "tcckit down" ends it; the data stays in the folder.
+
+--start-rocketmq starts a RocketMQ, too, which "deploy/local/get-servers.sh rocketmq" has fetched into this checkout;
+"make up ROCKETMQ=1" does both.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := upConfig(dir, given)
+			cfg, err := upConfig(dir, given, broker)
 			if err != nil {
 				return err
 			}
@@ -56,10 +63,14 @@ stays in the folder.`,
 	}
 	registerDir(cmd.Flags(), &dir)
 	given.register(cmd.Flags())
+	cmd.Flags().BoolVar(&broker, startRocketMQ, false, "start a RocketMQ of the shop's own, in the background too")
 	logs.register(cmd.Flags())
 	cmd.Flags().BoolVar(&foreground, "foreground", false, "stay in the foreground, until SIGTERM")
 	return cmd
 }
+
+// startRocketMQ is the flag that asks for a RocketMQ of the shop's own.
+const startRocketMQ = "start-rocketmq"
 
 // registerDir registers the flag that up and down share.
 func registerDir(flags *pflag.FlagSet, dir *string) {
@@ -78,12 +89,15 @@ func defaultUpDir() string {
 	return filepath.Join(home, ".local", "state", "tcckit")
 }
 
-func upConfig(dir string, given backends) (stack.Config, error) {
+func upConfig(dir string, given backends, broker bool) (stack.Config, error) {
 	dtm, err := given.dtm()
 	if err != nil {
 		return stack.Config{}, err
 	}
-	cfg := stack.Config{DTM: dtm, FixedPorts: true}
+	if broker && len(given.rocketMQ) > 0 {
+		return stack.Config{}, usagef("--rocketmq names one that runs, so --%s must not start another", startRocketMQ)
+	}
+	cfg := stack.Config{DTM: dtm, Follow: true, RocketMQ: given.rocketMQ, OwnRocketMQ: broker, FixedPorts: true}
 	if given.mysql != "" {
 		server, err := stack.NewMySQL(given.mysql, "tcckit")
 		if err != nil {
@@ -108,7 +122,9 @@ func inForeground(cfg stack.Config, given backends, logs logFlags) background.Co
 		Env: append(os.Environ(),
 			environmentName("mysql")+"="+given.mysql,
 			environmentName("dtm-grpc")+"="+given.dtmGRPC,
-			environmentName("dtm-http")+"="+given.dtmHTTP),
+			environmentName("dtm-http")+"="+given.dtmHTTP,
+			environmentName("rocketmq")+"="+strings.Join(given.rocketMQ, ","),
+			environmentName(startRocketMQ)+"="+strconv.FormatBool(cfg.OwnRocketMQ)),
 	}
 }
 
@@ -121,8 +137,16 @@ func printState(out io.Writer, dir string, s background.State, started bool) {
 	for _, name := range stack.Services() {
 		a := s.Services[name]
 		fmt.Fprintf(out, "  %-8s public %s   internal %s   metrics http://%s/metrics\n", name, a.Public, a.Internal, a.Admin)
+		if beside := stack.Followers(name); len(beside) > 0 {
+			fmt.Fprintf(out, "  %-8s and beside it, at the same addresses, %s\n", "", strings.Join(beside, ", "))
+		}
 	}
-	fmt.Fprintf(out, "  %-8s console %s   grpc %s\n\n", "DTM", s.DTM.HTTPURL, s.DTM.GRPCAddr)
+	fmt.Fprintf(out, "  %-8s console %s   grpc %s\n", "DTM", s.DTM.HTTPURL, s.DTM.GRPCAddr)
+	messages := "stay within their process"
+	if len(s.RocketMQ) > 0 {
+		messages = "go by RocketMQ, name server " + strings.Join(s.RocketMQ, ", ")
+	}
+	fmt.Fprintf(out, "  %-8s %s\n\n", "messages", messages)
 	down := "tcckit down"
 	if dir != defaultUpDir() {
 		down += " --dir " + dir

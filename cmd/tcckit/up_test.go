@@ -35,6 +35,8 @@ func TestUpAndDown(t *testing.T) {
 	c := start(t, nil, "up", "--dir="+dir)
 	require.Equal(t, 0, c.code())
 	require.Contains(t, c.out.String(), "running in the background")
+	require.Contains(t, c.out.String(), "and beside it, at the same addresses, cart, dispatch, bank-north, bank-south\n")
+	require.Contains(t, c.out.String(), "messages stay within their process")
 	require.Contains(t, c.out.String(), "tcckit down --dir "+dir)
 	state := upState(t, dir)
 
@@ -89,6 +91,13 @@ func TestUpTwiceAtOnce(t *testing.T) {
 	}
 	require.Equal(t, 1, started)
 	require.Len(t, childrenOf(upState(t, dir).PID), 4)
+}
+
+func TestUpStartsNoRocketMQBesideAGivenOne(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil, "up", "--dir="+t.TempDir(), "--rocketmq=127.0.0.1:9876", "--start-rocketmq")
+	require.Equal(t, 2, c.code())
+	require.Contains(t, c.log.String(), "--rocketmq names one that runs")
 }
 
 func TestUpThatFailsSaysWhy(t *testing.T) {

@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	d.stack.Interpose(stack.Account, d.gate.Addr())
 
 	d.print.title("tcckit demo")
-	d.print.note("starting three services and DTM ...")
+	d.print.note("starting the services and DTM ...")
 	if err := d.stack.Start(ctx); err != nil {
 		return err
 	}
@@ -74,6 +74,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	d.introduce(cfg)
 	if err := d.steps(ctx); err != nil {
 		return err
+	}
+	if len(cfg.RocketMQ) == 0 {
+		d.print.line("Messages stayed within their processes. With RocketMQ: `tcckit demo --rocketmq HOST:PORT` where one")
+		d.print.line("runs, or `make up ROCKETMQ=1`, which fetches one, and starts the shop on it.")
 	}
 	if d.print.terminal {
 		d.further()
@@ -96,6 +100,10 @@ func (d *demo) steps(ctx context.Context) error {
 		{"The same request twice is one order", d.repeat},
 		{"Many orders at once", d.load},
 		{"A service dies between Try and Confirm", d.kill},
+		{"A confirmed order leaves the cart, and is dispatched", d.follow},
+		{"A service dies before its messages are out", d.killFollowers},
+		{"Money goes from bank to bank, and comes back", d.transfer},
+		{"Orders by message alone", d.expressOrders},
 		{"The sum of it all", d.invariants},
 	} {
 		d.print.step(step.title)
@@ -151,6 +159,7 @@ func (d *demo) makeStack(ctx context.Context, cfg Config) (drop func() error, er
 		Program: d.program, Dir: d.dir, DTM: cfg.DTM,
 		// DTM looks every second, and two seconds after a failure, so that nobody has to wait for long.
 		DTMEnv: []string{"TRANS_CRON_INTERVAL=1"}, RetryInterval: time.Second,
+		Follow: true, RocketMQ: cfg.RocketMQ, RelayLease: relayLease,
 		FixedPorts: true,
 	}
 	if cfg.MySQL != "" {
@@ -174,7 +183,7 @@ func (d *demo) makeStack(ctx context.Context, cfg Config) (drop func() error, er
 // connect connects to what was started.
 func (d *demo) connect(cfg Config) (err error) {
 	run := ""
-	if cfg.Dir != "" || cfg.MySQL != "" { // there may be data of an earlier run
+	if cfg.Dir != "" || cfg.MySQL != "" || len(cfg.RocketMQ) > 0 { // there may be data of an earlier run
 		run = strings.ToLower(rand.Text()[:4])
 	}
 	if d.shop, err = newShop(d.stack, run); err != nil {
@@ -185,23 +194,4 @@ func (d *demo) connect(cfg Config) (err error) {
 		HTTPURL: d.stack.DTM().HTTPURL, HTTPClient: &http.Client{Timeout: callTimeout},
 	})
 	return err
-}
-
-// introduce tells what runs.
-func (d *demo) introduce(cfg Config) {
-	where := "SQLite"
-	if cfg.MySQL != "" {
-		where = "MySQL"
-	}
-	var rows [][]string
-	for _, name := range stack.Services() {
-		s := d.stack.Service(name)
-		rows = append(rows, []string{name, fmt.Sprintf("process %d on %s, its own %s database", s.PID(), s.Public, where)})
-	}
-	store := "its transactions in boltdb"
-	if !d.stack.OwnsDTM() {
-		store = "as given"
-	}
-	rows = append(rows, []string{"DTM", fmt.Sprintf("on %s, %s", d.stack.DTM().GRPCAddr, store)})
-	d.print.table(rows)
 }

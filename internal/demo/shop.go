@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 
 	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
+	cartpb "github.com/tcckit/tcckit/api/gen/tcckit/cart/v1"
 	commonpb "github.com/tcckit/tcckit/api/gen/tcckit/common/v1"
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	stockpb "github.com/tcckit/tcckit/api/gen/tcckit/stock/v1"
@@ -32,6 +30,8 @@ type shop struct {
 	bank      accountpb.AccountServiceClient
 	warehouse stockpb.StockServiceClient
 
+	followers
+
 	conns []*grpc.ClientConn
 	// run makes names unique where data of earlier runs may lie.
 	run string
@@ -42,9 +42,9 @@ type shop struct {
 func newShop(s *stack.Stack, run string) (*shop, error) {
 	c := &shop{run: run, deposited: make(map[string]int64), put: make(map[string]int64)}
 	var err error
-	dial := func(addr string) *grpc.ClientConn {
-		conn, dialErr := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
-			grpc.WithDefaultCallOptions(grpc.WaitForReady(true)), grpc.WithUnaryInterceptor(bounded))
+	dial := func(addr string, opts ...grpc.DialOption) *grpc.ClientConn {
+		conn, dialErr := grpc.NewClient(addr, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
+			grpc.WithDefaultCallOptions(grpc.WaitForReady(true)), grpc.WithUnaryInterceptor(bounded))...)
 		if dialErr != nil {
 			err = errors.Join(err, dialErr)
 			return nil
@@ -57,6 +57,7 @@ func newShop(s *stack.Stack, run string) (*shop, error) {
 	c.items = stockpb.NewStockServiceClient(dial(s.Service(stack.Stock).Public))
 	c.bank = accountpb.NewAccountServiceClient(dial(s.Service(stack.Account).Internal))
 	c.warehouse = stockpb.NewStockServiceClient(dial(s.Service(stack.Stock).Internal))
+	c.followers = newFollowers(s, dial)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("demo: %w", err), c.close())
 	}
@@ -118,6 +119,20 @@ func (c *shop) place(ctx context.Context, requestID, account, sku string, quanti
 	return resp.GetOrder(), err
 }
 
+// placeCart orders lines of the account's cart, and returns when the order is confirmed.
+func (c *shop) placeCart(ctx context.Context, account string, lines ...*cartpb.CartLine) (*orderpb.Order, error) {
+	req := &orderpb.PlaceOrderRequest{RequestId: "order-" + account, AccountId: account}
+	for _, l := range lines {
+		req.Lines = append(req.Lines, &orderpb.LineItem{Sku: l.GetSku(), Quantity: l.GetQuantity()})
+		req.CartLineIds = append(req.CartLineIds, l.GetLineId())
+	}
+	resp, err := c.orders.PlaceOrder(ctx, req)
+	if err != nil || resp.GetOrder().GetStatus() == orderpb.OrderStatus_ORDER_STATUS_CONFIRMED {
+		return resp.GetOrder(), err
+	}
+	return c.confirmed(ctx, resp.GetOrder().GetOrderId())
+}
+
 // confirmed waits until an order is confirmed; that it was cancelled is an error.
 func (c *shop) confirmed(ctx context.Context, id string) (*orderpb.Order, error) {
 	var order *orderpb.Order
@@ -147,47 +162,6 @@ func (c *shop) list(ctx context.Context, account string) ([]*orderpb.Order, erro
 		all = append(all, resp.GetOrders()...)
 		if token = resp.GetNextPageToken(); token == "" {
 			return all, nil
-		}
-	}
-}
-
-// rejection returns the reason of a rejected order, and its details.
-func rejection(err error) (*errdetails.ErrorInfo, error) {
-	if err == nil {
-		return nil, errors.New("the order was taken, although it must be rejected")
-	}
-	s := status.Convert(err)
-	if s.Code() == codes.FailedPrecondition {
-		for _, d := range s.Details() {
-			if info, ok := d.(*errdetails.ErrorInfo); ok {
-				return info, nil
-			}
-		}
-	}
-	return nil, fmt.Errorf("want a rejection with its reason, got: %w", err)
-}
-
-// patience bounds every wait for something that usually takes milliseconds or a few seconds.
-const patience = 60 * time.Second
-
-// until waits until holds reports true. An error of it ends the wait.
-func until(ctx context.Context, what string, holds func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ok, err := holds(ctx)
-		if err != nil {
-			return fmt.Errorf("waiting until %s: %w", what, err)
-		}
-		if ok {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting until %s: %w", what, ctx.Err())
-		case <-tick.C:
 		}
 	}
 }

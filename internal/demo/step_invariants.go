@@ -1,12 +1,9 @@
 package demo
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 
 	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
@@ -19,15 +16,16 @@ type sums struct {
 	deposited, available, frozen, spent int64
 	put, onShelf, reserved, sold        int64
 	orders, ordered, pieces             int64 // of the confirmed orders
+	shipped                             int64 // shipments
 }
 
 // After all of this nothing is lost, nothing is made from nothing, nothing is left halfway.
 func (d *demo) invariants(ctx context.Context) error {
 	var s sums
-	err := until(ctx, "nothing is frozen or reserved", func(ctx context.Context) (bool, error) {
+	err := until(ctx, "nothing is frozen or reserved, and all is dispatched", func(ctx context.Context) (bool, error) {
 		var err error
 		s, err = d.shop.sums(ctx)
-		return s.frozen == 0 && s.reserved == 0, err
+		return s.frozen == 0 && s.reserved == 0 && s.shipped == s.orders, err
 	})
 	if err != nil {
 		return err
@@ -44,6 +42,8 @@ func (d *demo) invariants(ctx context.Context) error {
 		{"orders", "confirmed", thousands(s.orders)},
 		{"", "their total", euros(s.ordered)},
 		{"", "their pieces", thousands(s.pieces)},
+		{"", "dispatched", thousands(s.shipped)},
+		{"express", "pieces", thousands(d.shop.expressPieces)},
 	})
 	var errs []error
 	check := func(holds bool, text string) {
@@ -54,8 +54,9 @@ func (d *demo) invariants(ctx context.Context) error {
 		}
 	}
 	check(s.deposited == s.available+s.frozen+s.spent && s.spent == s.ordered, "all money is where it belongs: what is spent is what the confirmed orders cost")
-	check(s.put == s.onShelf+s.reserved+s.sold && s.sold == s.pieces, "all goods are where they belong: what is sold is what the confirmed orders contain")
+	check(s.put == s.onShelf+s.reserved+s.sold && s.sold == s.pieces+d.shop.expressPieces, "all goods are where they belong: what is sold is what the confirmed orders contain")
 	check(s.frozen == 0 && s.reserved == 0, "nothing is frozen, nothing is reserved")
+	check(s.shipped == s.orders, "each confirmed order has one shipment")
 	stuck := 0
 	for _, name := range stack.Services() {
 		n, err := d.stuck(ctx, d.stack.Service(name))
@@ -65,6 +66,12 @@ func (d *demo) invariants(ctx context.Context) error {
 		stuck += n
 	}
 	check(stuck == 0, "no branch is left halfway (tcckit barrier stuck, on each database)")
+	waiting, dead, err := d.unhandled(ctx)
+	if err != nil {
+		return err
+	}
+	check(waiting == 0, "no message waits, none was given up (tcckit outbox list, on each database)")
+	check(dead == 0, "no message could not be handled (tcckit deadletter list, on each database)")
 	return errors.Join(errs...)
 }
 
@@ -86,6 +93,11 @@ func (c *shop) sums(ctx context.Context) (s sums, err error) {
 		for _, o := range orders {
 			s.count(o)
 		}
+		shipments, err := c.shipped(ctx, id)
+		if err != nil {
+			return s, err
+		}
+		s.shipped += int64(len(shipments))
 	}
 	for sku, put := range c.put {
 		resp, err := c.items.GetItem(ctx, &stockpb.GetItemRequest{Sku: sku})
@@ -110,20 +122,4 @@ func (s *sums) count(o *orderpb.Order) {
 	for _, l := range o.GetLines() {
 		s.pieces += l.GetQuantity()
 	}
-}
-
-// stuck counts the branches of a service's database that were tried and are not decided.
-func (d *demo) stuck(ctx context.Context, service *stack.Service) (int, error) {
-	cmd := exec.CommandContext(ctx, d.program, "barrier", "stuck", "--older-than=1ms", "--json")
-	cmd.Env = service.DatabaseEnvironment("TCCKIT_DB")
-	var out, problem bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &problem
-	if err := cmd.Run(); err != nil {
-		return 0, fmt.Errorf("%s barrier stuck for %s: %w: %s", d.program, service.Name, err, problem.String())
-	}
-	var branches []json.RawMessage
-	if err := json.Unmarshal(out.Bytes(), &branches); err != nil {
-		return 0, fmt.Errorf("%s barrier stuck for %s: %w", d.program, service.Name, err)
-	}
-	return len(branches), nil
 }
