@@ -96,6 +96,10 @@ bench-order: build servers ## Measure orders against durable MySQL; prints ratio
 bench-barrier: build servers ## Measure the barrier beside transactions written by hand; prints ratios of one run
 	bin/withservers -servers mysql -- bin/tcckit bench barrier
 
+.PHONY: bench-messages
+bench-messages: build servers ## Measure outbox, RocketMQ and inbox; prints ratios and latencies of one run
+	bin/withservers -servers mysql,rocketmq -- bin/tcckit bench messages
+
 .PHONY: up
 up: build ## Start DTM and the services in the background
 	bin/tcckit up --dir .cache/up

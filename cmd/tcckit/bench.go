@@ -9,6 +9,6 @@ func newBenchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure",
 	})
-	cmd.AddCommand(newBenchOrderCommand(), newBenchBarrierCommand(), newBenchAnswerCommand())
+	cmd.AddCommand(newBenchOrderCommand(), newBenchBarrierCommand(), newBenchMessagesCommand(), newBenchAnswerCommand())
 	return cmd
 }
