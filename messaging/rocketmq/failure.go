@@ -30,17 +30,20 @@ var (
 
 // The codes with which a broker refuses.
 const (
-	codeSystemError    = 1
-	codeSystemBusy     = 2
-	codeIllegal        = 13
-	codeNotAvailable   = 14
-	codeNotPermitted   = 16
-	codeUnknownTopic   = 17
-	codeUnknownAccount = 40 // of the ACL of RocketMQ 5.3
+	codeSystemError  = 1
+	codeSystemBusy   = 2
+	codeIllegal      = 13
+	codeNotAvailable = 14
+	codeNotPermitted = 16
+	codeUnknownTopic = 17
 )
 
 // refusal matches the client's error about a broker's code.
 const refusal = `^CODE: (\d+), {1,2}DESC: `
+
+// wrongCredentials matches what a broker says of credentials: with the ACL before
+// RocketMQ 5.3, and since.
+const wrongCredentials = `AclException|AuthenticationException|username cannot be null|check signature failed|User:\S* is (not found|disabled?)`
 
 // classify says what is to blame for a failed send: see messaging.ErrUnavailable
 // and messaging.ErrPermanent. The client's errors are mostly texts.
@@ -67,7 +70,7 @@ func (b *Bus) classify(ctx context.Context, topic string, err error) error {
 
 func classifyCode(code int, err error) error {
 	switch code {
-	case codeSystemBusy, codeNotAvailable, codeUnknownAccount:
+	case codeSystemBusy, codeNotAvailable:
 		return messaging.Unavailable(err)
 	case codeIllegal:
 		return messaging.Permanent(err)
@@ -76,7 +79,7 @@ func classifyCode(code int, err error) error {
 	case codeSystemError, codeNotPermitted:
 		// With wrong credentials no message would have been taken; what a
 		// right account may not do is a matter of the topic.
-		if strings.Contains(err.Error(), "AclException") || strings.Contains(err.Error(), "AuthenticationException") {
+		if regexp.MustCompile(wrongCredentials).MatchString(err.Error()) {
 			return messaging.Unavailable(fmt.Errorf("the broker does not accept the access key or secret key: %w", err))
 		}
 	}

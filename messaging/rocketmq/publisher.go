@@ -116,6 +116,7 @@ func (p *publisher) publish(topic string, messages []*message.Message) error {
 	if err := checkName("topic", topic, maxTopic); err != nil {
 		return err
 	}
+	topic = atBroker(topic)
 	all := make([]outgoing, len(messages))
 	for i, m := range messages {
 		var err error
@@ -174,8 +175,8 @@ const (
 func (p *publisher) send(ctx context.Context, topic string, batch []*primitive.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, p.bus.cfg.SendTimeout)
 	defer cancel()
+	err := p.attempt(ctx, topic, batch)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		err := p.attempt(ctx, topic, batch)
 		if err == nil || !errors.Is(err, messaging.ErrUnavailable) || errors.Is(err, errNoAnswer) || errors.Is(err, ErrClosed) {
 			return err
 		}
@@ -183,9 +184,12 @@ func (p *publisher) send(ctx context.Context, topic string, batch []*primitive.M
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return err
 		case <-timer.C:
 		}
+		if ctx.Err() != nil {
+			return err
+		}
+		err = p.attempt(ctx, topic, batch)
 	}
 }
 

@@ -24,7 +24,8 @@ import (
 type subscription struct {
 	bus          *Bus
 	cfg          SubscriberConfig
-	topic, group string
+	name         string // the topic's, as the subscriber calls it
+	topic, group string // as the broker does
 
 	out      *outlet
 	consumer client.PullConsumer
@@ -34,22 +35,25 @@ type subscription struct {
 	ctx    context.Context // of poll and refresh
 	cancel context.CancelFunc
 	slots  chan struct{}  // one for each message that is handed out
-	tasks  sync.WaitGroup // all that runs
+	tasks  sync.WaitGroup // all that runs, but nudge
 	once   sync.Once
+
+	nudging chan struct{} // has a value while nudge is at work
 }
 
 // pullSize is how many messages the client asks for at once. It keeps up to 37
 // pulls of a queue that were not taken yet.
 const pullSize = 32
 
-func (b *Bus) subscribe(ctx context.Context, cfg SubscriberConfig, topic, group string, out *outlet) (*subscription, error) {
+func (b *Bus) subscribe(ctx context.Context, cfg SubscriberConfig, name, group string, out *outlet) (*subscription, error) {
+	topic := atBroker(name)
 	// The client would begin, fail, and shut itself down.
 	if err := b.verifyTopic(ctx, topic); err != nil {
 		return nil, err
 	}
 	s := &subscription{
-		bus: b, cfg: cfg, topic: topic, group: group, out: out,
-		queues: newAssignment(topic), read: newProgress(), slots: make(chan struct{}, cfg.Handlers),
+		bus: b, cfg: cfg, name: name, topic: topic, group: group, out: out,
+		queues: newAssignment(topic), read: newProgress(), slots: make(chan struct{}, cfg.Handlers), nudging: make(chan struct{}, 1),
 	}
 	c, err := consumer.NewPullConsumer(append([]consumer.Option{
 		consumer.WithNsResolver(b.resolver),
@@ -165,11 +169,20 @@ func (s *subscription) refresh() {
 }
 
 // nudge has the client ask for the route, send a heartbeat, and share out the
-// queues anew: all that Start does when it is called again.
+// queues anew: all that Start does when it is called again. That waits for
+// servers that are silent for up to 15 s, so nobody waits for it.
 func (s *subscription) nudge() {
-	if err := s.consumer.Start(); err != nil {
-		s.bus.cfg.Logger.Warn("rocketmq: the client does not go on", "group", s.group, "topic", s.topic, "error", err)
+	select {
+	case s.nudging <- struct{}{}:
+	default:
+		return // it is at work
 	}
+	go func() {
+		defer func() { <-s.nudging }()
+		if err := s.consumer.Start(); err != nil {
+			s.bus.cfg.Logger.Warn("rocketmq: the client does not go on", "group", s.group, "topic", s.topic, "error", err)
+		}
+	}()
 }
 
 // allocate is called by the client when it shares out the queues.

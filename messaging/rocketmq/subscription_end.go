@@ -95,22 +95,26 @@ func (s *subscription) checkCommitted(ctx context.Context, want map[primitive.Me
 	return nil
 }
 
-// release has the client give back all queues, and keeps it from taking any.
+// release has the client give back all queues, and keeps it from taking any. It
+// returns early if no broker answers, so that none delivers either.
 func (s *subscription) release() {
 	s.queues.release()
 	timer := time.NewTimer(releaseTimeout)
 	defer timer.Stop()
-	tick := time.NewTicker(5 * endPoll)
+	tick := time.NewTicker(endPoll)
 	defer tick.Stop()
-	s.nudge()
-	for {
-		s.nudge() // the second shows that the first is over
+	for quiet := false; !quiet; {
+		s.nudge() // at least twice: the second shows that the first is over
 		select {
 		case <-s.queues.quiet:
-			return
+			quiet = true
 		case <-timer.C:
-			return // no broker answers, so that none delivers either
+			return
 		case <-tick.C:
 		}
+	}
+	select {
+	case s.nudging <- struct{}{}: // and none after this one
+	case <-timer.C:
 	}
 }
