@@ -86,8 +86,26 @@ func TestEnsureTopics(t *testing.T) {
 	require.NoError(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: topic, Queues: 8}))
 	require.Len(t, queueLengths(t, bus, topic), 3, "it is left as it is")
 	require.ErrorContains(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: "TBW102"}), "conflict with system topic")
-	require.ErrorContains(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: "order.confirmed"}), "want letters")
+	require.ErrorContains(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: "order/confirmed"}), "want letters")
 	require.ErrorContains(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: "t", Queues: -1}), "queues")
+}
+
+// TestDots: RocketMQ allows none in the names of topics and groups.
+func TestDots(t *testing.T) {
+	t.Parallel()
+	bus := open(t, rocketmq.Config{})
+	topic := testserver.Topic(t) + ".confirmed"
+	require.NoError(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: topic}))
+	sent := messages(3)
+	require.NoError(t, newPublisher(t, bus, rocketmq.PublisherConfig{}).Publish(topic, sent...))
+	s := newSubscriber(t, bus, rocketmq.SubscriberConfig{Group: "cart.orders", DrainTimeout: patience})
+	got := newInbox()
+	got.start(subscribe(t, s, topic))
+	got.has(t, sent)
+	require.NoError(t, s.Close())
+	lag, err := bus.Lag(t.Context(), "cart.orders", topic)
+	require.NoError(t, err)
+	require.Zero(t, lag)
 }
 
 // TestPanicsOfTheClient in its own goroutines end the process, as do errors that

@@ -18,7 +18,8 @@ func (b *Bus) Lag(ctx context.Context, group, topic string) (int64, error) {
 	if b.InProcess() {
 		return 0, nil
 	}
-	r, err := b.route(ctx, topic)
+	at := atBroker(topic)
+	r, err := b.route(ctx, at)
 	if err != nil {
 		return 0, fmt.Errorf("rocketmq: lag of %s in %s: %w", group, topic, err)
 	}
@@ -27,11 +28,11 @@ func (b *Bus) Lag(ctx context.Context, group, topic string) (int64, error) {
 	}
 	var lag int64
 	for _, q := range r.Queues {
-		end, err := b.admin.MaxOffset(ctx, topic, q)
+		end, err := b.admin.MaxOffset(ctx, at, q)
 		if err != nil {
 			return 0, fmt.Errorf("rocketmq: lag of %s in %s: %w", group, topic, messaging.Unavailable(err))
 		}
-		committed, err := b.admin.Committed(ctx, groupOf(group, topic), topic, q)
+		committed, err := b.admin.Committed(ctx, groupOf(group, topic), at, q)
 		if err != nil {
 			return 0, fmt.Errorf("rocketmq: lag of %s in %s: %w", group, topic, messaging.Unavailable(err))
 		}
@@ -68,13 +69,13 @@ func (b *Bus) subscribed() []subscribed {
 func (b *Bus) track(s *subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.live[subscribed{s.cfg.Group, s.topic}]++
+	b.live[subscribed{s.cfg.Group, s.name}]++
 }
 
 func (b *Bus) untrack(s *subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	k := subscribed{s.cfg.Group, s.topic}
+	k := subscribed{s.cfg.Group, s.name}
 	if b.live[k]--; b.live[k] == 0 {
 		delete(b.live, k)
 	}

@@ -147,7 +147,7 @@ func TestLocalIsAsStrictAsABroker(t *testing.T) {
 	delayed := messages(1)[0]
 	messaging.SetDelay(delayed, time.Second)
 	require.ErrorContains(t, p.Publish("t", delayed), "cannot keep a message back")
-	require.ErrorIs(t, p.Publish("order.confirmed", messages(1)...), messaging.ErrPermanent)
+	require.ErrorIs(t, p.Publish("order/confirmed", messages(1)...), messaging.ErrPermanent)
 	require.NoError(t, p.Publish("t", message.NewMessage("", nil)))
 	require.NoError(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: "any"}))
 	lag, err := bus.Lag(t.Context(), "g", "t")

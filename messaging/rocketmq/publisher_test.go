@@ -104,7 +104,7 @@ func TestUnknownTopic(t *testing.T) {
 	require.NotErrorIs(t, err, messaging.ErrPermanent, "somebody may create it")
 	require.NoError(t, bus.EnsureTopics(t.Context(), rocketmq.Topic{Name: topic}))
 	require.NoError(t, p.Publish(topic, messages(2)...))
-	for _, name := range []string{"", "order.confirmed", string(slices.Repeat([]byte{'t'}, 128))} {
+	for _, name := range []string{"", "order/confirmed", string(slices.Repeat([]byte{'t'}, 128))} {
 		require.ErrorIs(t, p.Publish(name, messages(1)...), messaging.ErrPermanent, name)
 	}
 }

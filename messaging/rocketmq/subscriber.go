@@ -20,7 +20,8 @@ const (
 // SubscriberConfig configures [Bus.Subscriber]. Group is required.
 type SubscriberConfig struct {
 	// Group names who reads: of its members, one gets each message. RocketMQ
-	// knows the group of a topic by this name, "-" and the topic.
+	// knows the group of a topic by this name, "-" and the topic, with _ in
+	// place of dots.
 	Group string
 	// Handlers is how many messages of a subscription may be handed out and
 	// not acknowledged at once. 0 means [DefaultHandlers].

@@ -14,7 +14,8 @@ const DefaultQueues = 4
 
 // Topic is one to be created.
 type Topic struct {
-	// Name is of letters, digits, - and _, up to 127 of them.
+	// Name is of letters, digits, dots, - and _, up to 127 of them. To RocketMQ
+	// a dot is a _, so that names which differ by these alone are one topic.
 	Name string
 	// Queues is how many queues it has on each broker: how many members of a
 	// group can read it at once. One keeps all of its messages in order. 0
@@ -52,6 +53,7 @@ func (b *Bus) ensureTopic(ctx context.Context, t Topic) error {
 	if b.InProcess() {
 		return nil
 	}
+	t.Name = atBroker(t.Name)
 	r, err := b.route(ctx, t.Name)
 	if err != nil || len(r.Queues) > 0 {
 		return err
