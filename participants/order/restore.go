@@ -70,6 +70,8 @@ func (s *Service) witness(ctx context.Context, e *pb.OrderConfirmed) error {
 		return unwitnessed("TRANSACTION_NOT_SUCCEEDED", "the coordinator does not know its transaction", map[string]string{"gid": gid})
 	case err != nil:
 		return rpc.Error(codes.Unavailable, "COORDINATOR_AWAY", "the coordinator cannot be asked about the order: send the same again", nil)
+	case info.Status == coordinator.Submitted:
+		return rpc.Error(codes.Unavailable, "IN_PROGRESS", "the order's transaction is being confirmed: send the same again", map[string]string{"gid": gid})
 	case info.Status != coordinator.Succeeded:
 		return unwitnessed("TRANSACTION_NOT_SUCCEEDED", "the coordinator says that its transaction is "+string(info.Status),
 			map[string]string{"gid": gid, "status": string(info.Status)})

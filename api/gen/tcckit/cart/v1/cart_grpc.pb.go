@@ -33,9 +33,11 @@ const (
 type CartServiceClient interface {
 	// AddItem puts a line into an account's cart. The same request_id again adds
 	// nothing and gives the same answer; another body under it is ALREADY_EXISTS
-	// (REQUEST_ID_REUSED).
+	// (REQUEST_ID_REUSED). A cart holds 1,000 lines, and then it is
+	// RESOURCE_EXHAUSTED (CART_FULL).
 	AddItem(ctx context.Context, in *AddItemRequest, opts ...grpc.CallOption) (*AddItemResponse, error)
-	// RemoveItem takes a line out. It is NOT_FOUND if the line is not there.
+	// RemoveItem takes a line out. It is NOT_FOUND (UNKNOWN_LINE) if the
+	// line is not there.
 	RemoveItem(ctx context.Context, in *RemoveItemRequest, opts ...grpc.CallOption) (*RemoveItemResponse, error)
 	// GetCart reads an account's cart, oldest line first. Who was never seen has
 	// an empty one.
@@ -89,9 +91,11 @@ func (c *cartServiceClient) GetCart(ctx context.Context, in *GetCartRequest, opt
 type CartServiceServer interface {
 	// AddItem puts a line into an account's cart. The same request_id again adds
 	// nothing and gives the same answer; another body under it is ALREADY_EXISTS
-	// (REQUEST_ID_REUSED).
+	// (REQUEST_ID_REUSED). A cart holds 1,000 lines, and then it is
+	// RESOURCE_EXHAUSTED (CART_FULL).
 	AddItem(context.Context, *AddItemRequest) (*AddItemResponse, error)
-	// RemoveItem takes a line out. It is NOT_FOUND if the line is not there.
+	// RemoveItem takes a line out. It is NOT_FOUND (UNKNOWN_LINE) if the
+	// line is not there.
 	RemoveItem(context.Context, *RemoveItemRequest) (*RemoveItemResponse, error)
 	// GetCart reads an account's cart, oldest line first. Who was never seen has
 	// an empty one.

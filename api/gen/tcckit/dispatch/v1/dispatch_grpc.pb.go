@@ -30,7 +30,8 @@ const (
 // DispatchService sends confirmed orders on their way. A shipment is made when
 // the message order.confirmed arrives.
 type DispatchServiceClient interface {
-	// GetShipment reads the shipment of an order, NOT_FOUND if there is none yet.
+	// GetShipment reads the shipment of an order, NOT_FOUND (UNKNOWN_SHIPMENT) if
+	// there is none yet.
 	GetShipment(ctx context.Context, in *GetShipmentRequest, opts ...grpc.CallOption) (*GetShipmentResponse, error)
 	// ListShipments lists the shipments of an account, newest first.
 	ListShipments(ctx context.Context, in *ListShipmentsRequest, opts ...grpc.CallOption) (*ListShipmentsResponse, error)
@@ -71,7 +72,8 @@ func (c *dispatchServiceClient) ListShipments(ctx context.Context, in *ListShipm
 // DispatchService sends confirmed orders on their way. A shipment is made when
 // the message order.confirmed arrives.
 type DispatchServiceServer interface {
-	// GetShipment reads the shipment of an order, NOT_FOUND if there is none yet.
+	// GetShipment reads the shipment of an order, NOT_FOUND (UNKNOWN_SHIPMENT) if
+	// there is none yet.
 	GetShipment(context.Context, *GetShipmentRequest) (*GetShipmentResponse, error)
 	// ListShipments lists the shipments of an account, newest first.
 	ListShipments(context.Context, *ListShipmentsRequest) (*ListShipmentsResponse, error)

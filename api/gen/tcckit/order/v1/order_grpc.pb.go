@@ -63,8 +63,8 @@ type OrderServiceClient interface {
 	// its branches at account and stock are CONFIRMED; otherwise it is
 	// FAILED_PRECONDITION with an ErrorInfo whose reason is
 	// TRANSACTION_NOT_SUCCEEDED, MESSAGE_DIFFERS or BRANCH_NOT_CONFIRMED.
-	// UNAVAILABLE if one of them cannot be asked. An order that is there is left
-	// as it is.
+	// UNAVAILABLE if one of them cannot be asked, or the transaction is still
+	// being confirmed. An order that is there is left as it is.
 	RestoreOrder(ctx context.Context, in *RestoreOrderRequest, opts ...grpc.CallOption) (*RestoreOrderResponse, error)
 }
 
@@ -181,8 +181,8 @@ type OrderServiceServer interface {
 	// its branches at account and stock are CONFIRMED; otherwise it is
 	// FAILED_PRECONDITION with an ErrorInfo whose reason is
 	// TRANSACTION_NOT_SUCCEEDED, MESSAGE_DIFFERS or BRANCH_NOT_CONFIRMED.
-	// UNAVAILABLE if one of them cannot be asked. An order that is there is left
-	// as it is.
+	// UNAVAILABLE if one of them cannot be asked, or the transaction is still
+	// being confirmed. An order that is there is left as it is.
 	RestoreOrder(context.Context, *RestoreOrderRequest) (*RestoreOrderResponse, error)
 	mustEmbedUnimplementedOrderServiceServer()
 }
