@@ -9,7 +9,9 @@ import (
 	"time"
 
 	client "github.com/apache/rocketmq-client-go/v2"
-	"github.com/apache/rocketmq-client-go/v2/producer"
+
+	"github.com/tcckit/tcckit/messaging"
+	"github.com/tcckit/tcckit/messaging/rocketmq/internal/remoting"
 )
 
 // Transactions sends messages whose fate a business transaction decides: a
@@ -31,70 +33,85 @@ import (
 // then. docs/messaging.md compares them.
 //
 // Messages keep no order, also those with a key, and cannot be delayed. A
-// consumer may see one twice.
+// consumer may see one twice: a broker that was told an outcome may ask all the
+// same, and delivers again what it is told again.
 type Transactions struct {
 	cfg       TransactionsConfig
 	bus       *Bus
 	log       *transactionLog
 	telemetry *transactionTelemetry
-	producer  client.TransactionProducer
-	queues    *warmSelector
-	slots     chan struct{} // one for each transaction that runs
+	producer  client.Producer // of half messages
+	slots     chan struct{}   // one for each transaction that runs
+	checking  chan struct{}   // one for each check-back that is looked into
+	id        string          // of this member of the group
+	away      atomic.Int64    // until when the database is not asked, in Unix ns
 
-	away atomic.Int64 // until when the database is not asked, in Unix ns
+	mu     sync.Mutex
+	closed bool
+	links  map[string]*remoting.Conn // to brokers that can ask us, by their names
+	busy   sync.WaitGroup            // transactions and check-backs
 
-	mu      sync.Mutex
-	closed  bool
-	running map[string]*transaction // those whose half message is on its way, by id
-	busy    sync.WaitGroup          // transactions and checks
-
-	stop     context.CancelFunc // ends the housekeeping
+	stop     context.CancelFunc // ends the housekeeping and the links
 	house    sync.WaitGroup
 	shutdown sync.Once
 }
 
 // NewTransactions looks at the table message_transaction, and begins to answer
-// the broker's questions about half messages of the group, those of instances
+// the brokers' questions about half messages of the group, those of instances
 // that are gone included. The bus closes it if the caller does not.
 func NewTransactions(ctx context.Context, cfg TransactionsConfig) (*Transactions, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("rocketmq: transactions: %w", err)
 	}
-	t := &Transactions{cfg: cfg, bus: cfg.Bus, queues: newWarmSelector(), slots: make(chan struct{}, cfg.Transactions), running: map[string]*transaction{}}
+	t, err := newTransactions(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("rocketmq: transactions: %w", err)
+	}
+	return t, nil
+}
+
+func newTransactions(ctx context.Context, cfg TransactionsConfig) (*Transactions, error) {
+	t := &Transactions{
+		cfg: cfg, bus: cfg.Bus, id: instance("transactions"), links: map[string]*remoting.Conn{},
+		slots: make(chan struct{}, cfg.Transactions), checking: make(chan struct{}, maxChecks),
+	}
 	var err error
 	if t.log, err = openLog(ctx, cfg.DB, cfg.Dialect); err != nil {
-		return nil, fmt.Errorf("rocketmq: transactions: %w", err)
+		return nil, err
 	}
 	if t.telemetry, err = newTransactionTelemetry(t.bus.cfg.MeterProvider, cfg.Group); err != nil {
-		return nil, fmt.Errorf("rocketmq: transactions: %w", err)
+		return nil, err
 	}
-	options := append(t.bus.producerOptions(cfg.Group), producer.WithQueueSelector(t.queues))
-	if t.producer, err = client.NewTransactionProducer(&listener{t}, options...); err != nil {
-		return nil, fmt.Errorf("rocketmq: transactions: %w", err)
+	// Not the client's producer of transactions: it is asked by brokers only once
+	// it has sent something, dies of a panic, looks into one question at a time,
+	// and neither it nor its answers can be told to end. So this one is not in the
+	// group, which it would be asked for.
+	if t.producer, err = client.NewProducer(t.bus.producerOptions(DefaultProducerGroup)...); err != nil {
+		return nil, messaging.Unavailable(err)
 	}
 	// From here on it must not be shut down unless it was started: see
 	// Bus.Publisher.
 	if err := t.producer.Start(); err != nil {
-		return nil, fmt.Errorf("rocketmq: transactions: %w", err)
+		return nil, err
 	}
 	house, stop := context.WithCancel(context.Background())
 	t.stop = stop
-	warmed := make(chan struct{})
-	t.house.Go(func() { t.keepWarm(house, warmed) })
+	linked := make(chan struct{})
+	t.house.Go(func() { t.keepLinks(house, linked) })
 	t.house.Go(func() { t.keepHouse(house) })
 	if err := t.bus.own(t); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	select {
-	case <-warmed:
+	case <-linked:
+		return t, nil
 	case <-ctx.Done():
-		return nil, errors.Join(fmt.Errorf("rocketmq: transactions: %w", ctx.Err()), t.Close())
+		return nil, errors.Join(ctx.Err(), t.Close())
 	}
-	return t, nil
 }
 
-// enter claims a place for a transaction or a check; the caller calls the function that it
-// returns once it has ended.
+// enter claims a place for a transaction or a check-back; the caller calls the
+// function that it returns once it has ended.
 func (t *Transactions) enter() (leave func(), err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +123,7 @@ func (t *Transactions) enter() (leave func(), err error) {
 }
 
 // Close begins nothing more, waits for the transactions that run, which their
-// deadlines bound, and leaves the answering of the broker's questions to other
+// deadlines bound, and leaves the answering of the brokers' questions to other
 // instances, or to later. It may be called more than once. The database must
 // stay open until it has returned.
 func (t *Transactions) Close() error {
@@ -116,8 +133,8 @@ func (t *Transactions) Close() error {
 	t.bus.disown(t)
 	var err error
 	t.shutdown.Do(func() {
-		t.stop()
 		t.busy.Wait()
+		t.stop()
 		err = t.producer.Shutdown()
 		t.house.Wait()
 	})

@@ -9,39 +9,61 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/tcckit/tcckit/messaging/rocketmq/internal/remoting"
 )
 
 const (
 	// lookTimeout bounds one look into the log.
 	lookTimeout = 2 * time.Second
-	// awayPause is how long the database is not asked after it did not answer:
-	// the client asks about one half message at a time, and others' answers, from
-	// a database that is back, would wait for it.
+	// awayPause is how long the database is not asked after it did not answer.
 	awayPause = time.Second
 )
 
-// listener is what the client calls.
-type listener struct{ t *Transactions }
+// maxChecks is how many check-backs are looked into at once. Others are left to
+// the broker's next question.
+const maxChecks = 16
 
-// CheckLocalTransaction answers a check-back, which may come many times for one
-// half message, also for one that has been answered. A panic would end the
-// client's answering for good.
-func (l *listener) CheckLocalTransaction(msg *primitive.MessageExt) (state primitive.LocalTransactionState) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
-	defer cancel()
-	defer func() {
-		if v := recover(); v != nil {
-			l.t.bus.cfg.Logger.LogAttrs(ctx, slog.LevelError, "rocketmq: a check-back panicked", slog.String("group", l.t.cfg.Group),
-				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
-			state = primitive.UnknowState
+// asked answers a check-back, which may come many times for one half message,
+// also for one that has been answered.
+func (t *Transactions) asked(conn *remoting.Conn, c remoting.Check) {
+	leave, err := t.enter()
+	if err != nil {
+		return // another instance is asked next
+	}
+	select {
+	case t.checking <- struct{}{}:
+	default:
+		leave()
+		return
+	}
+	go func() {
+		defer leave()
+		defer func() { <-t.checking }()
+		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+		defer cancel()
+		if err := conn.EndTransaction(t.cfg.Group, c, true, t.checkSafely(ctx, c)); err != nil {
+			t.bus.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "rocketmq: a check-back could not be answered, the broker will ask again",
+				slog.String("group", t.cfg.Group), slog.Any("error", err))
 		}
 	}()
-	leave, err := l.t.enter()
-	if err != nil {
-		return primitive.UnknowState // another instance is asked next
+}
+
+// checkSafely keeps a broken message, or a database's driver, from ending the
+// process.
+func (t *Transactions) checkSafely(ctx context.Context, c remoting.Check) (o remoting.Outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.bus.cfg.Logger.LogAttrs(ctx, slog.LevelError, "rocketmq: a check-back panicked", slog.String("group", t.cfg.Group),
+				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			o = remoting.Unknown
+		}
+	}()
+	messages := primitive.DecodeMessage(c.Message)
+	if len(messages) != 1 {
+		return remoting.Unknown
 	}
-	defer leave()
-	return l.t.check(ctx, msg)
+	return t.check(ctx, messages[0])
 }
 
 // The answers to a check-back, in metrics.
@@ -51,7 +73,7 @@ const (
 	answerForeign     = "foreign"
 )
 
-func (t *Transactions) check(ctx context.Context, msg *primitive.MessageExt) primitive.LocalTransactionState {
+func (t *Transactions) check(ctx context.Context, msg *primitive.MessageExt) remoting.Outcome {
 	log := t.bus.cfg.Logger.With("group", t.cfg.Group, "topic", realTopic(msg), "message", msg.GetProperty(propertyID))
 	e := entry{msg.GetProperty(propertyTransaction), msg.GetProperty(propertyID), realTopic(msg)}
 	began, err := strconv.ParseInt(msg.GetProperty(propertyBegan), 10, 64)
@@ -60,28 +82,28 @@ func (t *Transactions) check(ctx context.Context, msg *primitive.MessageExt) pri
 		// transaction has committed.
 		log.LogAttrs(ctx, slog.LevelError, "rocketmq: asked about a half message that is not of this database: each database needs a group of its own")
 		t.telemetry.checked(ctx, answerForeign)
-		return primitive.UnknowState
+		return remoting.Unknown
 	}
 	if t.away.Load() > time.Now().UnixNano() {
 		t.telemetry.checked(ctx, answerUnavailable)
-		return primitive.UnknowState
+		return remoting.Unknown
 	}
 	s, err := t.outcome(ctx, e, began)
 	switch {
 	case err == nil && s == TransactionCommitted:
 		t.telemetry.checked(ctx, string(resultCommitted))
-		return primitive.CommitMessageState
+		return remoting.Commit
 	case err == nil && s == TransactionRolledBack:
 		t.telemetry.checked(ctx, string(resultRolledBack))
-		return primitive.RollbackMessageState
+		return remoting.Rollback
 	case err == nil, errors.Is(err, errHeldUp):
 		t.telemetry.checked(ctx, answerPending)
-		return primitive.UnknowState
+		return remoting.Unknown
 	}
 	t.away.Store(time.Now().Add(awayPause).UnixNano())
 	log.LogAttrs(ctx, slog.LevelWarn, "rocketmq: the database cannot be asked what became of a business transaction, the broker will ask again", slog.Any("error", err))
 	t.telemetry.checked(ctx, answerUnavailable)
-	return primitive.UnknowState
+	return remoting.Unknown
 }
 
 // outcome is what the log says of a transaction; empty before its deadline.

@@ -82,13 +82,13 @@ func (c *TransactionsConfig) setDefaults() error {
 	}
 	errs = append(errs, c.Dialect.Validate(), checkName("group", c.Group, maxGroup))
 	if c.Deadline < time.Millisecond || c.Deadline > MaxDeadline {
-		errs = append(errs, fmt.Errorf("Deadline %s: want up to %s", c.Deadline, MaxDeadline))
+		errs = append(errs, fmt.Errorf("deadline %s: want up to %s", c.Deadline, MaxDeadline))
 	}
 	if c.Transactions < 0 || c.SweepInterval < 0 {
 		errs = append(errs, fmt.Errorf("want more than 0 for Transactions and SweepInterval, got %d and %s", c.Transactions, c.SweepInterval))
 	}
 	if c.Retention < MinRetention {
-		errs = append(errs, fmt.Errorf("Retention %s: want at least %s", c.Retention, MinRetention))
+		errs = append(errs, fmt.Errorf("retention %s: want at least %s", c.Retention, MinRetention))
 	}
 	return errors.Join(errs...)
 }

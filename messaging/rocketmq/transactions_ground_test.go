@@ -31,8 +31,8 @@ type ledger struct {
 // ledgers are the kinds of databases.
 func ledgers() []string { return []string{"mysql", "mariadb", "sqlite"} }
 
-// newLedger makes a database. One that is reached through a proxy is MySQL.
-func newLedger(t testing.TB, kind string, through ...*testserver.Proxy) *ledger {
+// newLedger makes a database.
+func newLedger(t testing.TB, kind string) *ledger {
 	t.Helper()
 	l := &ledger{dialect: messaging.MySQL}
 	switch kind {
@@ -151,7 +151,8 @@ func newMessage() *message.Message {
 func readers(t testing.TB, bus *rocketmq.Bus, topic string) *inbox {
 	t.Helper()
 	got := newInbox()
-	go got.drink(subscribe(t, newSubscriber(t, bus, rocketmq.SubscriberConfig{}), topic))
+	out := subscribe(t, newSubscriber(t, bus, rocketmq.SubscriberConfig{}), topic)
+	go got.drink(out)
 	return got
 }
 

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/messaging"
@@ -29,99 +26,35 @@ const (
 	notSent          result = "not_sent"
 )
 
-// transaction is one whose half message is on its way, or whose business runs.
+// transaction is one whose half message is stored.
 type transaction struct {
 	t *Transactions
 	entry
-	ctx      context.Context
 	deadline time.Time
-	business Business
 
-	mu    sync.Mutex
-	stage stage
-
-	// result and err are set when business has run.
+	// result and err are what became of business.
 	result result
 	err    error
 }
 
-// stage is how far a transaction is. From waiting it goes to one of the others.
-type stage int
-
-const (
-	waiting stage = iota // for the broker to have stored the half message
-	up                   // given up: business must not run
-	running              // business runs, or has run
-)
-
-// give moves a transaction that waits to a stage, and reports whether it did.
-func (tr *transaction) give(s stage) bool {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	if tr.stage != waiting {
-		return false
-	}
-	tr.stage = s
-	return true
-}
-
-func (tr *transaction) ran() bool {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	return tr.stage == running
-}
-
-func (t *Transactions) follow(tr *transaction) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.running[tr.id] = tr
-}
-
-func (t *Transactions) forget(tr *transaction) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.running, tr.id)
-}
-
-// ExecuteLocalTransaction is called by the client once the broker has stored the
-// half message.
-func (l *listener) ExecuteLocalTransaction(msg *primitive.Message) primitive.LocalTransactionState {
-	id := msg.GetProperty(propertyTransaction)
-	l.t.mu.Lock()
-	tr := l.t.running[id]
-	l.t.mu.Unlock()
-	if tr == nil || !tr.give(running) {
-		return primitive.RollbackMessageState // whoever wanted it has gone
-	}
-	tr.run()
-	switch tr.result {
-	case resultCommitted:
-		return primitive.CommitMessageState
-	case resultRolledBack:
-		return primitive.RollbackMessageState
-	default:
-		return primitive.UnknowState
-	}
-}
-
 // run runs business and finds out what became of it.
-func (tr *transaction) run() {
-	ctx, cancel := context.WithDeadline(tr.ctx, tr.deadline)
-	defer cancel()
+func (tr *transaction) run(ctx context.Context, business Business) {
 	r := &recorder{tr: tr}
-	tr.err = tr.safely(ctx, r)
+	tr.err = tr.safely(ctx, business, r)
 	switch {
 	case r.committed.Load():
 		tr.result = resultCommitted
 	case !r.called.Load():
 		tr.result = resultRolledBack // nothing could be written
 	default:
-		tr.result = tr.lookUp()
+		tr.result = tr.lookUp(ctx)
 	}
 }
 
 // safely turns a panic of business into an error.
-func (tr *transaction) safely(ctx context.Context, r *recorder) (err error) {
+func (tr *transaction) safely(ctx context.Context, business Business, r *recorder) (err error) {
+	ctx, cancel := context.WithDeadline(ctx, tr.deadline)
+	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
 			tr.t.bus.cfg.Logger.LogAttrs(ctx, slog.LevelError, "rocketmq: a business transaction panicked",
@@ -129,14 +62,14 @@ func (tr *transaction) safely(ctx context.Context, r *recorder) (err error) {
 			err = fmt.Errorf("rocketmq: the business transaction panicked: %v", v)
 		}
 	}()
-	return tr.business(ctx, r.record)
+	return business(ctx, r.record)
 }
 
 // lookUp asks the table what became of business that has written its outcome,
 // and decides it if nothing arrived there: a COMMIT without an answer may be on
 // its way still.
-func (tr *transaction) lookUp() result {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tr.ctx), lookTimeout)
+func (tr *transaction) lookUp(ctx context.Context) result {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
 	defer cancel()
 	s, _, err := tr.t.log.find(ctx, tr.t.log.db, tr.id)
 	if err == nil && s == "" {
@@ -153,15 +86,13 @@ func (tr *transaction) lookUp() result {
 	return resultUnknown
 }
 
-// answer is what the caller is told. Of business that is our own an error at the
-// end says less than the table.
-func (tr *transaction) answer(own bool) error {
+// answer is what the caller of Send is told, whose transaction is ours: the table
+// says more than an error at the end.
+func (tr *transaction) answer() error {
 	var commit *commitError
 	unknown := errors.As(tr.err, &commit)
 	switch {
-	case tr.err == nil || !own:
-		return tr.err
-	case unknown && tr.result == resultCommitted:
+	case tr.err == nil, unknown && tr.result == resultCommitted:
 		return nil
 	case unknown && tr.result == resultUnknown:
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, messaging.Unavailable(tr.err))

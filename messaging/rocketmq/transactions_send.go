@@ -5,16 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/google/uuid"
 
 	"github.com/tcckit/tcckit/messaging"
+	"github.com/tcckit/tcckit/messaging/rocketmq/internal/remoting"
 )
 
 var (
@@ -34,13 +30,6 @@ var (
 // record queues.
 type Business = func(ctx context.Context, record func(ctx context.Context, tx messaging.Tx) error) error
 
-// The properties of a half message, beside those of every message.
-const (
-	propertyTransaction = "tcckit-transaction" // id in the log
-	propertyBegan       = "tcckit-began"       // database's time in Unix ms
-	propertyLog         = "tcckit-log"         // name of the log
-)
-
 // Send runs work in a transaction of the database, READ COMMITTED on MySQL, and
 // sends the message if that commits. Work must return the errors of its
 // statements, and must neither commit nor roll back. It runs once, and only when
@@ -52,7 +41,7 @@ const (
 // blame, as from a publisher: [messaging.ErrUnavailable],
 // [messaging.ErrPermanent], [ErrUnknownTopic].
 func (t *Transactions) Send(ctx context.Context, topic string, msg *message.Message, work func(ctx context.Context, tx *sql.Tx) error) error {
-	return t.send(ctx, topic, msg, func(ctx context.Context, record func(context.Context, messaging.Tx) error) error {
+	tr, err := t.run(ctx, topic, msg, func(ctx context.Context, record func(context.Context, messaging.Tx) error) error {
 		tx, err := t.log.db.BeginTx(ctx, t.log.txOptions())
 		if err != nil {
 			return err
@@ -70,7 +59,11 @@ func (t *Transactions) Send(ctx context.Context, topic string, msg *message.Mess
 		}
 		own.committed()
 		return nil
-	}, true)
+	})
+	if err != nil {
+		return err
+	}
+	return tr.answer()
 }
 
 // ownTx tells when it was committed.
@@ -93,114 +86,68 @@ func (e *commitError) Unwrap() error { return e.cause }
 // publishes nothing. Do returns the error of business as it is, nil if that is
 // nil; and as Send where business did not run.
 func (t *Transactions) Do(ctx context.Context, topic string, msg *message.Message, business Business) error {
-	return t.send(ctx, topic, msg, business, false)
+	tr, err := t.run(ctx, topic, msg, business)
+	if err != nil {
+		return err
+	}
+	return tr.err
 }
 
-// send sends a half message, again while that fails for want of a broker and
-// there is time, and runs business. Each attempt has an id of its own, so that a
-// half message whose answer was lost has no outcome, and is rolled back in time.
-func (t *Transactions) send(ctx context.Context, topic string, msg *message.Message, business Business, own bool) error {
+// run sends a half message, runs business, and tells the broker. An error says
+// that business did not run.
+func (t *Transactions) run(ctx context.Context, topic string, msg *message.Message, business Business) (*transaction, error) {
 	wrap := func(err error) error {
 		return fmt.Errorf("rocketmq: half message to %s: %w", topic, err)
 	}
 	if err := checkName("topic", topic, maxTopic); err != nil {
-		return wrap(err)
+		return nil, wrap(err)
 	}
 	if _, ok := msg.Metadata[messaging.MetadataDelay]; ok {
-		return wrap(messaging.Permanent(errors.New("RocketMQ does not delay what a transaction decides about")))
+		return nil, wrap(messaging.Permanent(errors.New("RocketMQ does not delay what a transaction decides about")))
 	}
 	leave, err := t.enter()
 	if err != nil {
-		return wrap(err)
+		return nil, wrap(err)
 	}
 	defer leave()
 	note := t.telemetry.begin(ctx, topic)
-	limit, cancel := context.WithTimeout(ctx, t.bus.cfg.SendTimeout)
+	h, release, err := t.prepare(ctx, topic, msg)
+	if err != nil {
+		note(notSent)
+		return nil, wrap(err)
+	}
+	defer release()
+	tr := &transaction{t: t, entry: h.entry, deadline: h.began.Add(t.cfg.Deadline)}
+	tr.run(ctx, business)
+	note(tr.result)
+	switch tr.result {
+	case resultCommitted:
+		t.tell(ctx, h, remoting.Commit)
+	case resultRolledBack:
+		t.tell(ctx, h, remoting.Rollback)
+	default:
+		t.tell(ctx, h, remoting.Unknown)
+	}
+	return tr, nil
+}
+
+// prepare sends a half message, again while that fails for want of a broker and
+// there is time. Each attempt has an id of its own, so that a half message whose
+// answer was lost has no outcome, and is rolled back in time.
+func (t *Transactions) prepare(ctx context.Context, topic string, msg *message.Message) (h half, release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, t.bus.cfg.SendTimeout)
 	defer cancel()
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		tr, err := t.attempt(ctx, limit, topic, msg, business)
-		if err == nil {
-			note(tr.result)
-			return tr.answer(own)
+		h, release, err = t.sendHalf(ctx, topic, msg)
+		if err == nil || !errors.Is(err, messaging.ErrUnavailable) || errors.Is(err, ErrClosed) {
+			return h, release, err
 		}
 		timer := time.NewTimer(pause)
-		if errors.Is(err, messaging.ErrUnavailable) && !errors.Is(err, ErrClosed) {
-			select {
-			case <-timer.C:
-				continue
-			case <-limit.Done():
-			}
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return h, nil, err
 		}
-		timer.Stop()
-		note(notSent)
-		return wrap(err)
-	}
-}
-
-// attempt sends a half message once, and runs business if the broker has stored
-// it. An error says that business did not run and will not. The client does not
-// heed limit while it looks for a broker: see publisher.attempt.
-func (t *Transactions) attempt(ctx, limit context.Context, topic string, msg *message.Message, business Business) (*transaction, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("make an id: %w", err)
-	}
-	tr := &transaction{t: t, entry: entry{id.String(), msg.UUID, topic}, ctx: ctx, business: business}
-	out, err := encode(topic, msg, t.bus.trace(msg))
-	if err != nil {
-		return nil, err
-	}
-	out.WithProperty(propertyTransaction, tr.id)
-	out.WithProperty(propertyBegan, strconv.FormatInt(t.log.clock(), 10))
-	out.WithProperty(propertyLog, t.log.name)
-	select {
-	case t.slots <- struct{}{}:
-	case <-limit.Done():
-		return nil, messaging.Unavailable(fmt.Errorf("%d transactions are under way: %w", t.cfg.Transactions, limit.Err()))
-	}
-	tr.deadline = time.Now().Add(t.cfg.Deadline)
-	t.follow(tr)
-	done := make(chan error, 1)
-	t.busy.Go(func() {
-		defer func() { <-t.slots }()
-		defer t.forget(tr)
-		done <- t.sendHalf(limit, out.Message)
-	})
-	select {
-	case err = <-done:
-	case <-limit.Done():
-		if tr.give(up) {
-			return nil, messaging.Unavailable(errNoAnswer)
-		}
-		err = <-done // the business runs, and is not cut short by us
-	}
-	if tr.ran() {
-		return tr, nil // whatever the client says after that
-	}
-	return nil, t.bus.classify(limit, topic, err)
-}
-
-// sendHalf returns nil if the half message is stored and business has run.
-func (t *Transactions) sendHalf(ctx context.Context, msg *primitive.Message) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			t.bus.cfg.Logger.ErrorContext(ctx, "rocketmq: the client panicked", "panic", v, "stack", string(debug.Stack()))
-			err = fmt.Errorf("the client panicked: %v", v)
-		}
-	}()
-	res, err := t.producer.SendMessageInTransaction(ctx, msg)
-	if err != nil {
-		return err
-	}
-	if res.Status != primitive.SendOK {
-		return messaging.Unavailable(fmt.Errorf("the broker has stored it, but not as safely as it is set up to: %s", status(res.Status)))
-	}
-	return nil
-}
-
-// recovered is deferred where the client's code runs in a goroutine of ours.
-func (t *Transactions) recovered(ctx context.Context) {
-	if v := recover(); v != nil {
-		t.bus.cfg.Logger.LogAttrs(ctx, slog.LevelError, "rocketmq: the client panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 	}
 }

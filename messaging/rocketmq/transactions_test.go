@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tcckit/tcckit/internal/testserver"
@@ -94,7 +93,7 @@ func TestHeldUpTransactionIsRolledBackAfterTheDeadline(t *testing.T) {
 				l.becomes(t, late.UUID, rocketmq.TransactionRolledBack)
 				own, err := l.db.BeginTx(ctx, nil)
 				require.NoError(t, err)
-				defer own.Rollback()
+				defer func() { _ = own.Rollback() }()
 				if err := errors.Join(book(late.UUID)(ctx, own), record(ctx, own)); err != nil {
 					return err
 				}
@@ -116,13 +115,4 @@ func TestHeldUpTransactionIsRolledBackAfterTheDeadline(t *testing.T) {
 			require.Equal(t, []string{marker.UUID}, got.order())
 		})
 	}
-}
-
-func sendOne(t testing.TB, tx *rocketmq.Transactions, topic string, work func(context.Context, *sql.Tx) error) (*message.Message, error) {
-	t.Helper()
-	msg := newMessage()
-	if work == nil {
-		work = book(msg.UUID)
-	}
-	return msg, tx.Send(t.Context(), topic, msg, work)
 }

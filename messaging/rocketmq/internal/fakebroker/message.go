@@ -19,7 +19,6 @@ type Message struct {
 	sysFlag    int32
 	born       int64
 	position   int64 // in the log of all messages
-	group      string
 }
 
 // The client separates a property's name from its value, and properties, by

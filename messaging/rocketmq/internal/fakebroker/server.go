@@ -43,7 +43,8 @@ func Start(t testing.TB, topics ...string) *Server {
 		conns:    map[*connection]struct{}{},
 		store:    newStore(),
 	}
-	for _, topic := range topics {
+	// A broker has a topic of its own name, too.
+	for _, topic := range append(topics, brokerName) {
 		s.AddTopic(topic, 1)
 	}
 	s.wg.Go(s.accept)

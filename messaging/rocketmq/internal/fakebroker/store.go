@@ -62,9 +62,9 @@ const (
 
 // send stores messages.
 func (s *Server) send(c *Call, success Outcome) {
-	name := map[string]string{"topic": "topic", "queueId": "queueId", "sysFlag": "sysFlag", "properties": "properties", "bornTimestamp": "bornTimestamp", "producerGroup": "producerGroup"}
+	name := map[string]string{"topic": "topic", "queueId": "queueId", "sysFlag": "sysFlag", "properties": "properties", "bornTimestamp": "bornTimestamp"}
 	if Request(c.Code) != Send {
-		name = map[string]string{"topic": "b", "queueId": "e", "sysFlag": "f", "properties": "i", "bornTimestamp": "g", "producerGroup": "a"}
+		name = map[string]string{"topic": "b", "queueId": "e", "sysFlag": "f", "properties": "i", "bornTimestamp": "g"}
 	}
 	topic, queue := c.Fields[name["topic"]], int(number(c.Fields, name["queueId"]))
 	messages := []Message{{Body: c.Body, properties: c.Fields[name["properties"]]}}
@@ -87,7 +87,6 @@ func (s *Server) send(c *Call, success Outcome) {
 		m.Properties = parseProperties(m.properties)
 		m.sysFlag = int32(number(c.Fields, name["sysFlag"]))
 		m.born = number(c.Fields, name["bornTimestamp"])
-		m.group = c.Fields[name["producerGroup"]]
 		m.position = s.store.position()
 		if i == 0 {
 			first = m
@@ -107,5 +106,9 @@ func (s *Server) send(c *Call, success Outcome) {
 	}, nil)
 }
 
-// propertyUniqueKey is the client's id of a message.
-const propertyUniqueKey = "UNIQ_KEY"
+const (
+	// propertyUniqueKey is the client's id of a message.
+	propertyUniqueKey = "UNIQ_KEY"
+	// propertyGroup is whom to ask about a half message.
+	propertyGroup = "PGROUP"
+)

@@ -59,7 +59,7 @@ func (s *Server) Check(group string) int {
 	}
 	var requests []remoting.Command
 	for _, h := range s.store.halves {
-		if to == nil || h.ended != 0 || h.message.group != group {
+		if to == nil || h.ended != 0 || h.message.Properties[propertyGroup] != group {
 			continue
 		}
 		key := h.message.Properties[propertyUniqueKey]

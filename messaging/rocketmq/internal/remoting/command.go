@@ -13,8 +13,12 @@ const (
 	codeQueryOffset = 14
 	codeCreateTopic = 17
 	codeMaxOffset   = 30
+	codeHeartbeat   = 34
 	codeRoute       = 105
 	codeClusterInfo = 106
+
+	codeEndTransaction = 37
+	codeCheckHalf      = 39 // a broker's
 )
 
 // The codes of answers.
