@@ -2,6 +2,8 @@ package bank_test
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
 	"strings"
 	"sync"
 	"testing"
@@ -11,18 +13,52 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tcckit/tcckit/internal/database/databasetest"
+	"github.com/tcckit/tcckit/internal/event"
+	"github.com/tcckit/tcckit/internal/testserver"
+	"github.com/tcckit/tcckit/messaging"
 	"github.com/tcckit/tcckit/messaging/inbox"
 	"github.com/tcckit/tcckit/messaging/outbox"
 	"github.com/tcckit/tcckit/messaging/rocketmq"
+	"github.com/tcckit/tcckit/participants/bank"
 )
 
-// Two banks as they are served in one process, with relays and consumers. One of
-// the consumers comes late.
-func TestTransfersOverTheBus(t *testing.T) {
+// Two banks in one process, without a broker: all goes by outbox.
+func TestTransfersWithinTheProcess(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, databasetest.SQLite)
 	bus, err := rocketmq.Open(t.Context(), rocketmq.Config{Logger: databasetest.Logger(t)})
 	require.NoError(t, err)
+	newPair(t, databasetest.SQLite).exchange(bus)
+}
+
+// Two banks on a broker: what asks the other bank is a half message.
+func TestTransfersByHalfMessage(t *testing.T) {
+	t.Parallel()
+	bus, err := rocketmq.Open(t.Context(), rocketmq.Config{NameServers: []string{testserver.RocketMQ(t)}, Logger: databasetest.Logger(t)})
+	require.NoError(t, err)
+	// The broker is everybody's, and topics are named after banks.
+	north := "n-" + strings.ToLower(rand.Text()[:8])
+	south := "s" + north[1:]
+	p := &pair{north: newBranch(t, databasetest.MySQL, north, south), south: newBranch(t, databasetest.MySQL, south, north)}
+	for _, b := range []*branch{p.north, p.south} {
+		require.NoError(t, bus.EnsureTopics(t.Context(),
+			rocketmq.Topic{Name: withoutDots(event.TopicTransfer(b.name))}, rocketmq.Topic{Name: withoutDots(event.TopicSettled(b.name))}))
+		transactions, err := rocketmq.NewTransactions(t.Context(), rocketmq.TransactionsConfig{Bus: bus, Group: "bank-" + b.name, DB: b.db.SQL(), Dialect: messaging.MySQL})
+		require.NoError(t, err)
+		b.sender.Sender = dotlessSender{transactions}
+	}
+	p.exchange(bus)
+	for _, b := range []*branch{p.north, p.south} {
+		rows, err := b.outbox.List(t.Context(), outbox.ListOptions{Topic: event.TopicTransfer(b.peer)})
+		require.NoError(t, err)
+		require.Empty(t, rows)
+	}
+}
+
+// exchange has both banks send money, with the consumers late for the first of
+// them, and requires every transfer to arrive or to come back. It closes the bus.
+func (p *pair) exchange(bus *rocketmq.Bus) {
+	t := p.north.t
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -40,17 +76,22 @@ func TestTransfersOverTheBus(t *testing.T) {
 		running.Go(func() { relay.Run(ctx) })
 	}
 	const each = 20
+	var arrives int64
 	send := func(b *branch) {
-		for i := range each {
-			req := b.request(int64(i) + 1)
+		arrives = 0
+		for i := range int64(each) {
+			req := b.request(i + 1)
 			req.ToAccountId = []string{"bob", "closed", "nobody"}[i%3]
+			if i%3 == 0 {
+				arrives += i + 1
+			}
 			b.transfer(req)
 		}
 	}
 	send(p.north)
 	for _, b := range []*branch{p.north, p.south} {
 		for topic, box := range b.inboxes {
-			subscriber, err := bus.Subscriber(rocketmq.SubscriberConfig{Group: b.name})
+			subscriber, err := bus.Subscriber(rocketmq.SubscriberConfig{Group: "bank-" + b.name})
 			require.NoError(t, err)
 			letters, err := subscriber.Subscribe(ctx, withoutDots(topic))
 			require.NoError(t, err)
@@ -60,24 +101,17 @@ func TestTransfersOverTheBus(t *testing.T) {
 	send(p.south)
 	require.Eventually(t, func() bool {
 		return p.north.books("").settled() == each && p.south.books("").settled() == each
-	}, 30*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	require.Equal(t, int64(2000), total(p.north.books(""), p.south.books("")))
-	var credited int64
-	for i := range int64(each) {
-		if i%3 == 0 {
-			credited += i + 1
-		}
-	}
 	for _, b := range []*branch{p.north, p.south} {
-		b.requireBalance("ann", 1000-credited)
-		b.requireBalance("bob", credited)
+		b.requireBalance("ann", 1000-arrives)
+		b.requireBalance("bob", arrives)
 		b.requireBalance("closed", 0)
 		require.Zero(t, b.unfinished(""))
 		require.Eventually(t, func() bool {
 			rows, err := b.outbox.List(t.Context(), outbox.ListOptions{States: []outbox.State{outbox.StateNew, outbox.StateFailed}})
-			require.NoError(t, err)
-			return len(rows) == 0
-		}, 30*time.Second, 20*time.Millisecond)
+			return err == nil && len(rows) == 0
+		}, time.Minute, 20*time.Millisecond)
 	}
 }
 
@@ -86,6 +120,13 @@ type dotless struct{ message.Publisher }
 
 func (d dotless) Publish(topic string, letters ...*message.Message) error {
 	return d.Publisher.Publish(withoutDots(topic), letters...)
+}
+
+// dotlessSender sends under such names.
+type dotlessSender struct{ bank.Sender }
+
+func (d dotlessSender) Send(ctx context.Context, topic string, msg *message.Message, work func(ctx context.Context, tx *sql.Tx) error) error {
+	return d.Sender.Send(ctx, withoutDots(topic), msg, work)
 }
 
 func withoutDots(topic string) string { return strings.ReplaceAll(topic, ".", "_") }

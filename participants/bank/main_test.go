@@ -25,8 +25,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The client of RocketMQ starts it when it is imported.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"))
+	// The client of RocketMQ leaves its own goroutines behind, see the tests of
+	// messaging/rocketmq.
+	const client = "github.com/apache/rocketmq-client-go/v2/"
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"),
+		goleak.IgnoreAnyFunction(client+"primitive.WithRecover"),
+		goleak.IgnoreAnyFunction(client+"consumer.(*defaultPullConsumer).pullMessage"),
+		goleak.IgnoreAnyFunction(client+"internal.(*rmqClient).RebalanceImmediately"),
+	)
 }
 
 // branch is a bank behind a real server, a client of it, and its inboxes.
@@ -34,6 +41,7 @@ type branch struct {
 	pb.BankServiceClient
 	t       testing.TB
 	name    string
+	peer    string
 	db      *database.DB
 	outbox  *outbox.Outbox
 	sender  *faultySender
@@ -75,7 +83,7 @@ func newBranch(t testing.TB, kind databasetest.Kind, name, peer string) *branch 
 	t.Helper()
 	dsn := databasetest.DSN(t, kind)
 	databasetest.Migrate(t, dsn, bank.Migrations())
-	b := &branch{t: t, name: name, db: databasetest.Open(t, dsn, bank.Migrations()), inboxes: make(map[string]*inbox.Inbox)}
+	b := &branch{t: t, name: name, peer: peer, db: databasetest.Open(t, dsn, bank.Migrations()), inboxes: make(map[string]*inbox.Inbox)}
 	var err error
 	dialect := messaging.Dialect(b.db.Dialect())
 	b.outbox, err = outbox.New(t.Context(), outbox.Config{DB: b.db.SQL(), Dialect: dialect, Logger: databasetest.Logger(t)})
@@ -166,11 +174,7 @@ func (b *branch) close(id string) {
 
 // request is a transfer of n EUR from ann to bob at the other bank.
 func (b *branch) request(n int64) *pb.TransferRequest {
-	to := "south"
-	if b.name == to {
-		to = "north"
-	}
-	return &pb.TransferRequest{RequestId: "t-" + strconv.FormatInt(n, 10), FromAccountId: "ann", ToBank: to, ToAccountId: "bob", Amount: eur(n)}
+	return &pb.TransferRequest{RequestId: "t-" + strconv.FormatInt(n, 10), FromAccountId: "ann", ToBank: b.peer, ToAccountId: "bob", Amount: eur(n)}
 }
 
 // transfer sends a transfer.
