@@ -167,7 +167,7 @@ fetch_rocketmq() {
   </dependencies>
 </project>
 END
-  "$mvn" -q -B -f "$1/pom.xml" -Dmaven.repo.local="$1/m2" dependency:copy-dependencies \
+  "$mvn" -B -ntp -f "$1/pom.xml" -Dmaven.repo.local="$1/m2" dependency:copy-dependencies \
     -DincludeScope=runtime -DoutputDirectory="$1/lib"
   [ -f "$1/lib/rocketmq-broker-$rocketmq_version.jar" ]
   rm -rf "$1/root" "$1/m2" "$1/target"
@@ -195,19 +195,44 @@ unpacked_java() {
   mv "${java%/bin/java}" "$1/jre"
   [ ! -s "$1/jre/lib/security/cacerts" ] || return 0
   # The package's installation would have made it of the certificates that the machine trusts.
-  local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt} certs=$1/certs cert
-  mkdir "$certs"
-  if [ -s "$bundle" ]; then
-    csplit -s -z -f "$certs/" -b %03d "$bundle" '/-----BEGIN CERTIFICATE-----/' '{*}'
-  else
-    cp "$1"/root/usr/share/ca-certificates/mozilla/*.crt "$certs"
+  local bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+  if [ ! -s "$bundle" ]; then
+    bundle=$1/bundle
+    cat "$1"/root/usr/share/ca-certificates/mozilla/*.crt >"$bundle"
   fi
+  mkdir "$1/certs"
+  csplit -s -z -f "$1/certs/" -b %03d "$bundle" '/-----BEGIN CERTIFICATE-----/' '{*}'
   rm -f "$1/jre/lib/security/cacerts"
-  for cert in "$certs"/*; do
-    "$1/jre/bin/keytool" -importcert -noprompt -storepass changeit -alias "${cert##*/}" -file "$cert" \
-      -keystore "$1/jre/lib/security/cacerts" || echo "left out: $cert"
+  key_store "$1"/certs/* >"$1/jre/lib/security/cacerts"
+  rm -r "$1/certs"
+}
+
+# key_store FILE...: a Java key store that trusts the certificates, one in PEM in each FILE. keytool adds one
+# in a second and there are 150, so the format is written here: a head, the entries, and a checksum over a
+# password that nobody asks for.
+key_store() {
+  local file der count=0
+  printf '\xfe\xed\xfe\xed'
+  number 2 # version
+  number "$(cat "$@" | grep -c 'BEGIN CERTIFICATE')"
+  for file; do
+    grep -q 'BEGIN CERTIFICATE' "$file" || continue
+    der=$(sed -n '/-----BEGIN/,/-----END/{/-----/!p}' "$file" | tr -d '\r\n')
+    count=$((count + 1))
+    number 2                              # an entry that is a trusted certificate
+    printf '\x00\x04%04d' "$count"        # its name
+    number 0 && number 0                  # its date
+    printf '\x00\x05X.509'
+    number "$(base64 -d <<<"$der" | wc -c)"
+    base64 -d <<<"$der"
   done
-  rm -r "$certs"
+  number 0 && number 0 && number 0 && number 0 && number 0
+}
+
+# number N: four bytes, the highest first.
+number() {
+  # shellcheck disable=SC2059 # the format is made here
+  printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)))"
 }
 
 # relink ROOT: symbolic links below ROOT that name another unpacked file from the machine's root get a
