@@ -107,7 +107,7 @@ func notRetriable(r outbox.Row) error {
 	switch {
 	case !r.SettledAt.IsZero() && r.State == outbox.StateFailed:
 		return fmt.Errorf("message %s was answered by its receiver, who refuses it (%s): what it asks for must be asked for anew", r.ID, oneLine(r.LastError))
-	case r.State == outbox.StateFailed, r.State == outbox.StateSent && r.ExpectsRes:
+	case r.State == outbox.StateFailed, r.State == outbox.StateSent && r.ExpectsResult:
 		return nil
 	case r.State == outbox.StateNew:
 		return fmt.Errorf("message %s is %s: it is published by itself, by a process that serves the participant", r.ID, r.State)
