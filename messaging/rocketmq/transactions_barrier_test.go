@@ -2,7 +2,6 @@ package rocketmq_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -91,7 +90,7 @@ func TestBranchDecidesAboutAMessage(t *testing.T) {
 		return err
 	})
 	var rejection *tcc.Rejection
-	require.True(t, errors.As(err, &rejection), "%v", err)
+	require.ErrorAs(t, err, &rejection)
 	require.Equal(t, []rocketmq.TransactionState{rocketmq.TransactionRolledBack}, l.log(t, rejected.UUID))
 	marker := newMessage()
 	require.NoError(t, tx.Send(t.Context(), topic, marker, book(marker.UUID)))

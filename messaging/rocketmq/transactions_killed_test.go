@@ -94,7 +94,7 @@ func runTransactionChild(order string) error {
 func TestProducerKilled(t *testing.T) {
 	t.Parallel()
 	bus := open(t, rocketmq.Config{})
-	const deadline = 3 * time.Second
+	const deadline = 2 * time.Second
 	for _, c := range []struct {
 		kind      string
 		until     moment
