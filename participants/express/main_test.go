@@ -134,3 +134,11 @@ func (b *bundle) requireAsked(id string, state outbox.State) {
 	b.t.Helper()
 	require.Equal(b.t, state, b.asked(id).State)
 }
+
+// unfinished are the results that are parked or dead.
+func (b *bundle) unfinished() []inbox.Row {
+	b.t.Helper()
+	rows, err := inbox.List(b.t.Context(), b.db.SQL(), b.dialect, inbox.ListOptions{})
+	require.NoError(b.t, err)
+	return rows
+}

@@ -36,6 +36,7 @@ func TestAResultSettlesAnOrderOnce(t *testing.T) {
 		b.requireOrder(bad, cancelled, "INSUFFICIENT_STOCK: 1 of apple are available, 3 are needed")
 		b.requireAsked(good, outbox.StateConfirmed)
 		b.requireAsked(bad, outbox.StateFailed)
+		require.Empty(t, b.unfinished())
 	})
 }
 
@@ -55,6 +56,7 @@ func TestResultsAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
+		require.Empty(t, b.unfinished())
 		if b.asked(id).State == outbox.StateConfirmed {
 			b.requireOrder(id, confirmed, "")
 		} else {
@@ -99,10 +101,8 @@ func TestWhatCannotBeSettledIsADeadLetter(t *testing.T) {
 		result := b.result(b.posted(event.TopicExpressTake)[0], true, "UNKNOWN_SKU")
 		require.NoError(t, b.inbox.Handle(result))
 		b.requireAsked(b.posted(event.TopicExpressTake)[0].UUID, outbox.StateNew)
-		rows, err := inbox.List(t.Context(), b.db.SQL(), b.dialect, inbox.ListOptions{})
-		require.NoError(t, err)
 		why := make(map[string]string)
-		for _, row := range rows {
+		for _, row := range b.unfinished() {
 			require.Equal(t, inbox.Dead, row.State)
 			why[row.MessageID] = row.LastError
 		}
