@@ -121,6 +121,15 @@ func TestCommandGetsServersAndItsStatusIsReturned(t *testing.T) {
 	requireGone(t, addr)
 }
 
+func TestRocketMQEndsWithTheCommand(t *testing.T) {
+	t.Parallel()
+	needServers(t)
+	p := startProgram(t, []string{testserver.EnvRocketMQ + "="}, "-servers", "rocketmq", "--", "sh", "-c", "echo $TCCKIT_TEST_ROCKETMQ")
+	addr := p.line(t)
+	require.Equal(t, 0, p.end(t), p.messages(t))
+	requireGone(t, addr)
+}
+
 func TestAddressInTheEnvironmentIsUsed(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, []string{testserver.EnvRedis + "=elsewhere:1"},
