@@ -28,7 +28,7 @@ const patience = 30 * time.Second
 // box is an outbox in a database of its own, beside a business of one table.
 type box struct {
 	*outbox.Outbox
-	t       *testing.T
+	t       testing.TB
 	kind    databasetest.Kind
 	dialect messaging.Dialect
 	dsn     string // of the driver, or the path of a SQLite file
@@ -47,7 +47,7 @@ func each(t *testing.T, test func(t *testing.T, b *box)) {
 	}
 }
 
-func newBox(t *testing.T, kind databasetest.Kind) *box {
+func newBox(t testing.TB, kind databasetest.Kind) *box {
 	t.Helper()
 	b := &box{t: t, kind: kind, dialect: messaging.MySQL}
 	var err error
@@ -92,8 +92,12 @@ func (b *box) barrier() barrier.Store {
 // tx runs work in a transaction, which it commits.
 func (b *box) tx(work func(tx *sql.Tx)) {
 	b.t.Helper()
-	tx, err := b.db.BeginTx(b.t.Context(), nil)
-	require.NoError(b.t, err)
+	var tx *sql.Tx
+	var err error
+	await(b.t, func() bool { // SQLite's lock is not fair
+		tx, err = b.db.BeginTx(b.t.Context(), nil)
+		return err == nil
+	}, &err)
 	defer func() { _ = tx.Rollback() }()
 	work(tx)
 	require.NoError(b.t, tx.Commit())
@@ -154,7 +158,7 @@ func (b *box) idle() {
 }
 
 // await polls a condition; if it is not met in time it shows what there was.
-func await(t *testing.T, met func() bool, last any) {
+func await(t testing.TB, met func() bool, last any) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -242,7 +246,7 @@ func (p *broker) ids() []string {
 }
 
 // awaitIDs waits until it has so many messages.
-func (p *broker) awaitIDs(t *testing.T, n int) []string {
+func (p *broker) awaitIDs(t testing.TB, n int) []string {
 	t.Helper()
 	var last []string
 	await(t, func() bool { last = p.ids(); return len(last) >= n }, &last)

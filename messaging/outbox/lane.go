@@ -98,7 +98,7 @@ func (o *Outbox) firsts(ctx context.Context, tx *sql.Tx, items map[int64][]*item
 // scanLanes reads lanes from the first on, until it has as many messages as the
 // limit says, and returns where it ended and how many those were.
 func (o *Outbox) scanLanes(ctx context.Context, tx *sql.Tx, lanes []int64, last int64, limit int, into map[int64][]int64) (end int64, n int, err error) {
-	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT lane, seq FROM outbox%s WHERE lane IN %s AND seq <= %d ORDER BY lane, seq LIMIT %d",
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT lane, seq FROM outbox%s WHERE lane > 0 AND lane IN %s AND seq <= %d ORDER BY lane, seq LIMIT %d",
 		o.sql.by("outbox_lane"), list(lanes), last, limit))
 	if err != nil {
 		return 0, 0, err
@@ -150,7 +150,7 @@ func (o *Outbox) setDue(ctx context.Context, tx *sql.Tx, seqs []int64, due strin
 func (o *Outbox) wakeLanes(ctx context.Context, tx messaging.Tx, lanes []int64, most int) error {
 	which := "lane > 0"
 	if len(lanes) > 0 {
-		which = "lane IN " + list(lanes)
+		which += " AND lane IN " + list(lanes)
 	}
 	asleep, err := numbers(tx.QueryContext(ctx, "SELECT o.lane FROM (SELECT MIN(seq) AS seq FROM outbox"+o.sql.by("outbox_lane")+
 		" WHERE "+which+" GROUP BY lane) AS head JOIN outbox AS o ON o.seq = head.seq WHERE o.state = 'NEW' AND o.due_at = 0"))
@@ -166,11 +166,12 @@ func (o *Outbox) wakeLanes(ctx context.Context, tx messaging.Tx, lanes []int64, 
 // wakeSome makes the first of each lane due, and others, for as many as it may.
 func (o *Outbox) wakeSome(ctx context.Context, tx messaging.Tx, lanes []int64, most int) error {
 	const parked = " AND state = 'NEW' AND due_at = 0"
-	heads, err := numbers(tx.QueryContext(ctx, "SELECT MIN(seq) FROM outbox"+o.sql.by("outbox_lane")+" WHERE lane IN "+list(lanes)+" GROUP BY lane"))
+	from := " FROM outbox" + o.sql.by("outbox_lane") + " WHERE lane > 0 AND lane IN " + list(lanes)
+	heads, err := numbers(tx.QueryContext(ctx, "SELECT MIN(seq)"+from+" GROUP BY lane"))
 	if err != nil {
 		return err
 	}
-	more, err := numbers(tx.QueryContext(ctx, "SELECT seq FROM outbox"+o.sql.by("outbox_lane")+" WHERE lane IN "+list(lanes)+parked+fmt.Sprintf(" ORDER BY lane, seq LIMIT %d", most)))
+	more, err := numbers(tx.QueryContext(ctx, "SELECT seq"+from+parked+fmt.Sprintf(" ORDER BY lane, seq LIMIT %d", most)))
 	if err != nil {
 		return err
 	}

@@ -103,8 +103,11 @@ func scanRow(from interface{ Scan(into ...any) error }, more ...any) (Row, error
 	var r Row
 	var header []byte
 	var due, created, sent, settled int64
-	if err := from.Scan(append([]any{&r.Seq, &r.ID, &r.Topic, &r.Key, &r.Ordered, &r.State, &header, &r.Size, &r.ExpectsResult, &r.Tries, &r.LastError, &r.Claimed,
-		&due, &created, &sent, &settled}, more...)...); err != nil {
+	into := []any{
+		&r.Seq, &r.ID, &r.Topic, &r.Key, &r.Ordered, &r.State, &header, &r.Size, &r.ExpectsResult, &r.Tries, &r.LastError, &r.Claimed,
+		&due, &created, &sent, &settled,
+	}
+	if err := from.Scan(append(into, more...)...); err != nil {
 		return r, err
 	}
 	r.DueAt, r.CreatedAt, r.SentAt, r.SettledAt = at(due), at(created), at(sent), at(settled)

@@ -54,7 +54,7 @@ func TestFailedStopsItsKey(t *testing.T) {
 func TestOrder(t *testing.T) {
 	each(t, func(t *testing.T, b *box) {
 		run := 0
-		for range testserver.Volume(4, 60) {
+		for range testserver.Volume(2, 60) {
 			run++
 			seed := rapid.Uint64().Example(run)
 			b.requireOrder(fmt.Sprintf("r%d", run), weather(seed))
@@ -113,7 +113,7 @@ func (s *sea) Close() error { return nil }
 
 func (b *box) requireOrder(prefix string, w weather) {
 	b.t.Helper()
-	const keys, each = 4, 30
+	const keys, each = 4, 15
 	s := &sea{weather: w, tries: map[string]int{}}
 	var stops []func()
 	for range 3 {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/tcckit/tcckit/messaging"
 )
 
 // RelayConfig configures [NewRelay]. Outbox and Publisher are required, for the
@@ -24,8 +26,9 @@ type RelayConfig struct {
 	// makes the message Failed at once; any other error counts as a try.
 	Publisher message.Publisher
 
-	// Workers is how many goroutines claim and publish. Default 2: while one
-	// waits for the broker the other one is at the database.
+	// Workers is how many goroutines claim and publish. Default 2, for while one
+	// waits for the broker the other one is at the database; 1 on SQLite, where
+	// each would keep those who write from their turn.
 	Workers int
 	// Batch is the most messages that are claimed and published together.
 	// Default 256.
@@ -65,13 +68,17 @@ func (c *RelayConfig) setDefaults() error {
 	case c.Publisher == nil:
 		return errors.New("no Publisher is given")
 	}
+	workers := 2
+	if c.Outbox.cfg.Dialect == messaging.SQLite {
+		workers = 1
+	}
 	for _, n := range [...]struct {
 		what   string
 		value  *int
 		normal int
 		most   int
 	}{
-		{"workers", &c.Workers, 2, 64},
+		{"workers", &c.Workers, workers, 64},
 		{"messages in a batch", &c.Batch, 256, 4096},
 		{"tries", &c.MaxTries, 16, 1 << 20},
 	} {

@@ -59,10 +59,13 @@ func (s dialect) in(d time.Duration) string {
 // by names the index to use. A small table the optimizer of MySQL would rather
 // scan, and wait for rows that are none of the statement's.
 func (s dialect) by(index string) string {
-	if s.Dialect == messaging.MySQL {
+	switch {
+	case s.Dialect == messaging.MySQL:
 		return " FORCE INDEX (" + index + ")"
+	case index == "PRIMARY":
+		return ""
 	}
-	return ""
+	return " INDEXED BY " + index
 }
 
 // bytes is a place for bytes. MySQL gets them in hexadecimal digits: while a

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS outbox (
   metadata       TEXT NOT NULL, -- JSON
   payload        BLOB NOT NULL
 ) STRICT;
+-- SQLite uses a partial index only where a query repeats its condition.
 CREATE INDEX IF NOT EXISTS outbox_due ON outbox (state, topic, due_at, seq) WHERE due_at > 0;
-CREATE INDEX IF NOT EXISTS outbox_open ON outbox (state, seq) WHERE state IN ('NEW', 'FAILED');
+CREATE INDEX IF NOT EXISTS outbox_state ON outbox (state, seq);
 CREATE INDEX IF NOT EXISTS outbox_lane ON outbox (lane, seq) WHERE lane > 0;
