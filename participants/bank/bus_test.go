@@ -3,7 +3,6 @@ package bank_test
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +18,6 @@ import (
 	"github.com/tcckit/tcckit/messaging/inbox"
 	"github.com/tcckit/tcckit/messaging/outbox"
 	"github.com/tcckit/tcckit/messaging/rocketmq"
-	"github.com/tcckit/tcckit/participants/bank"
 )
 
 // Two banks in one process, without a broker: all goes by outbox.
@@ -41,10 +39,10 @@ func TestTransfersByHalfMessage(t *testing.T) {
 	p := &pair{north: newBranch(t, databasetest.MySQL, north, south), south: newBranch(t, databasetest.MySQL, south, north)}
 	for _, b := range []*branch{p.north, p.south} {
 		require.NoError(t, bus.EnsureTopics(t.Context(),
-			rocketmq.Topic{Name: withoutDots(event.TopicTransfer(b.name))}, rocketmq.Topic{Name: withoutDots(event.TopicSettled(b.name))}))
+			rocketmq.Topic{Name: event.TopicTransfer(b.name)}, rocketmq.Topic{Name: event.TopicSettled(b.name)}))
 		transactions, err := rocketmq.NewTransactions(t.Context(), rocketmq.TransactionsConfig{Bus: bus, Group: "bank-" + b.name, DB: b.db.SQL(), Dialect: messaging.MySQL})
 		require.NoError(t, err)
-		b.sender.Sender = dotlessSender{transactions}
+		b.sender.Sender = transactions
 	}
 	p.exchange(bus)
 	for _, b := range []*branch{p.north, p.south} {
@@ -71,7 +69,7 @@ func (p *pair) exchange(bus *rocketmq.Bus) {
 		b.open("bob", 0)
 		b.open("closed", 0)
 		b.close("closed")
-		relay, err := outbox.NewRelay(outbox.RelayConfig{Outbox: b.outbox, Publisher: dotless{publisher}, Poll: 20 * time.Millisecond})
+		relay, err := outbox.NewRelay(outbox.RelayConfig{Outbox: b.outbox, Publisher: publisher, Poll: 20 * time.Millisecond})
 		require.NoError(t, err)
 		running.Go(func() { relay.Run(ctx) })
 	}
@@ -93,7 +91,7 @@ func (p *pair) exchange(bus *rocketmq.Bus) {
 		for topic, box := range b.inboxes {
 			subscriber, err := bus.Subscriber(rocketmq.SubscriberConfig{Group: "bank-" + b.name})
 			require.NoError(t, err)
-			letters, err := subscriber.Subscribe(ctx, withoutDots(topic))
+			letters, err := subscriber.Subscribe(ctx, topic)
 			require.NoError(t, err)
 			running.Go(func() { handle(box, letters) })
 		}
@@ -114,22 +112,6 @@ func (p *pair) exchange(bus *rocketmq.Bus) {
 		}, time.Minute, 20*time.Millisecond)
 	}
 }
-
-// dotless publishes under names that RocketMQ allows.
-type dotless struct{ message.Publisher }
-
-func (d dotless) Publish(topic string, letters ...*message.Message) error {
-	return d.Publisher.Publish(withoutDots(topic), letters...)
-}
-
-// dotlessSender sends under such names.
-type dotlessSender struct{ bank.Sender }
-
-func (d dotlessSender) Send(ctx context.Context, topic string, msg *message.Message, work func(ctx context.Context, tx *sql.Tx) error) error {
-	return d.Sender.Send(ctx, withoutDots(topic), msg, work)
-}
-
-func withoutDots(topic string) string { return strings.ReplaceAll(topic, ".", "_") }
 
 // handle hands messages to an inbox until there are no more.
 func handle(box *inbox.Inbox, letters <-chan *message.Message) {
