@@ -142,7 +142,11 @@ func (s *subscriber) join(ctx context.Context, topic string) (<-chan *message.Me
 		return o.out, joinLocal(s.bus.local, s.cfg, topic, o), nil
 	}
 	m, err := s.bus.subscribe(ctx, s.cfg, topic, group, o)
-	return o.out, m, err
+	if err != nil {
+		o.cancel()
+		return nil, nil, err
+	}
+	return o.out, m, nil
 }
 
 // Close ends all subscriptions, each as its context's end does, and returns when

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,15 +24,6 @@ type Route struct {
 type Queue struct {
 	Broker, Addr string
 	ID           int
-}
-
-// Brokers returns the addresses of the brokers that have the topic, sorted.
-func (r Route) Brokers() []string {
-	addrs := map[string]bool{}
-	for _, q := range r.Queues {
-		addrs[q.Addr] = true
-	}
-	return slices.Sorted(maps.Keys(addrs))
 }
 
 type broker struct {
