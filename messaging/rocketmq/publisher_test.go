@@ -176,14 +176,16 @@ func TestKeysShareAQueue(t *testing.T) {
 	t.Parallel()
 	bus := open(t, rocketmq.Config{})
 	topic := newTopic(t, bus, 4)
-	all := messages(20)
-	for i, m := range all {
+	all := messages(10)
+	for _, m := range all {
 		m.Metadata.Set(messaging.MetadataKey, "k")
-		if i%2 == 0 { // of one call, and of several publishers
-			require.NoError(t, newPublisher(t, bus, rocketmq.PublisherConfig{}).Publish(topic, m))
-		}
 	}
-	require.NoError(t, newPublisher(t, bus, rocketmq.PublisherConfig{}).Publish(topic, all[:10]...))
+	for _, p := range []message.Publisher{newPublisher(t, bus, rocketmq.PublisherConfig{}), newPublisher(t, bus, rocketmq.PublisherConfig{Batch: 2})} {
+		for _, m := range all[:4] { // each alone
+			require.NoError(t, p.Publish(topic, m))
+		}
+		require.NoError(t, p.Publish(topic, all[4:]...))
+	}
 	require.Equal(t, []int64{0, 0, 0, 20}, queueLengths(t, bus, topic))
 	p := newPublisher(t, bus, rocketmq.PublisherConfig{Batch: 1})
 	require.NoError(t, p.Publish(topic, messages(8)...))
