@@ -26,7 +26,7 @@ func BenchmarkRelay(b *testing.B) {
 					box := newBox(b, kind)
 					box.fill(b.N, keys)
 					taken := &counter{most: int64(b.N), all: make(chan struct{})}
-					r, err := outbox.NewRelay(outbox.RelayConfig{Outbox: box.Outbox, Publisher: taken, Workers: workers, StatsInterval: time.Hour})
+					r, err := outbox.NewRelay(outbox.RelayConfig{Outbox: box.Outbox, Publisher: taken, Workers: workers, StatsInterval: 24 * time.Hour})
 					require.NoError(b, err)
 					ctx, cancel := context.WithCancel(b.Context())
 					var task sync.WaitGroup

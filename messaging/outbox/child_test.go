@@ -74,7 +74,7 @@ func runChild(order string) error {
 	}
 	p := &table{mortal: m, db: plain, refuse: e.Prefix + "-o-00001"}
 	r, err := outbox.NewRelay(outbox.RelayConfig{
-		Outbox: o, Publisher: p, Workers: 1, StatsInterval: time.Hour, Poll: 10 * time.Millisecond,
+		Outbox: o, Publisher: p, Workers: 1, StatsInterval: 1000 * time.Hour, SweepInterval: 1000 * time.Hour, Poll: 10 * time.Millisecond,
 		MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, ResultTimeout: time.Hour,
 	})
 	if err != nil {

@@ -7,31 +7,24 @@ import (
 	"time"
 )
 
-// keepHouse measures the table and sweeps it until ctx ends.
-func (r *Relay) keepHouse(ctx context.Context) {
-	swept := time.Now().Add(-time.Duration(rand.Int64N(int64(r.cfg.SweepInterval))))
+// every calls f each time the interval has passed, give or take a tenth, until
+// ctx ends. The first time comes at a random moment within an interval: what is
+// started at once should not work at once.
+func (r *Relay) every(ctx context.Context, interval time.Duration, what string, f func(ctx context.Context) error) {
+	wait := time.Duration(rand.Int64N(int64(interval)) + 1)
 	for {
-		rest(ctx, jitter(r.cfg.StatsInterval))
+		rest(ctx, wait)
 		if ctx.Err() != nil {
 			return
 		}
-		err := r.measure(ctx)
-		if err == nil && time.Since(swept) >= jitter(r.cfg.SweepInterval) {
-			swept = time.Now()
-			err = r.sweep(ctx)
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			r.outbox.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "outbox: "+what+" failed, and is tried again", slog.Any("error", err))
 		}
-		if err != nil && ctx.Err() == nil {
-			r.outbox.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "outbox: housekeeping failed, the next round goes on", slog.Any("error", err))
-		}
+		wait = interval - interval/10 + time.Duration(rand.Int64N(int64(interval)/5+1))
 	}
 }
 
-// jitter is d, give or take a tenth: what is started at once should not work at
-// once.
-func jitter(d time.Duration) time.Duration {
-	return d - d/10 + time.Duration(rand.Int64N(int64(d)/5+1))
-}
-
+// measure records how much there is.
 func (r *Relay) measure(ctx context.Context) error {
 	s, err := r.outbox.Stats(ctx)
 	if err != nil {

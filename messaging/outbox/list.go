@@ -154,12 +154,13 @@ func (o *Outbox) Retry(ctx context.Context, ids ...string) (int, error) {
 // RetryAll is Retry for all messages of a topic that have Failed; of every topic
 // if that is empty.
 func (o *Outbox) RetryAll(ctx context.Context, topic string) (int, error) {
-	total := 0
+	total, after := 0, int64(0)
 	for {
-		failed, err := numbers(o.cfg.DB.QueryContext(ctx, "SELECT seq FROM outbox WHERE state = 'FAILED' AND settled_at = 0 AND (? = '' OR topic = ?) ORDER BY seq LIMIT ?", topic, topic, chunk))
+		failed, err := numbers(o.cfg.DB.QueryContext(ctx, "SELECT seq FROM outbox WHERE state = 'FAILED' AND settled_at = 0 AND (? = '' OR topic = ?) AND seq > ? ORDER BY seq LIMIT ?", topic, topic, after, chunk))
 		if err != nil || len(failed) == 0 {
 			return total, wrap("retry", err)
 		}
+		after = failed[len(failed)-1] // what fails again meanwhile is not tried for ever
 		n, err := o.retry(ctx, "seq IN "+list(failed))
 		total += n
 		if err != nil {

@@ -48,6 +48,25 @@ func TestFailedStopsItsKey(t *testing.T) {
 	})
 }
 
+// Somebody may delete by hand what stops a key. Nobody is told, and it goes on.
+func TestDeletedByHand(t *testing.T) {
+	each(t, func(t *testing.T, b *box) {
+		p := &broker{refuse: func(_ string, msgs []*message.Message) error {
+			if msgs[0].UUID == "a-00000" {
+				return messaging.Permanent(errors.New("no"))
+			}
+			return nil
+		}}
+		b.relay(p)
+		b.write(numbered("a", 5, outbox.Message{Topic: "t", Key: "a", Ordered: true})...)
+		b.awaitState("a-00000", outbox.StateFailed)
+		await(t, func() bool { return b.number("SELECT COUNT(*) FROM outbox WHERE state = 'NEW' AND due_at = 0") == 4 }, b)
+		b.exec("DELETE FROM outbox WHERE id = 'a-00000'")
+		b.idle()
+		require.Equal(t, []string{"a-00001", "a-00002", "a-00003", "a-00004"}, p.ids())
+	})
+}
+
 // TestOrder has several relays publish messages of a few keys to a broker that
 // fails in every way, and looks at the order of each key as the broker sees it:
 // a message comes for the first time only after all before it.

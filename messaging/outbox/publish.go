@@ -48,7 +48,8 @@ func (w *worker) publish(ctx context.Context, b *batch) {
 	limit, cancel := context.WithDeadline(context.WithoutCancel(ctx), b.deadline)
 	defer cancel()
 	together, alone := w.sort(b)
-	if len(together) > 0 && ctx.Err() == nil {
+	// A process that was stopped for long has lost its lease.
+	if len(together) > 0 && ctx.Err() == nil && limit.Err() == nil {
 		switch err := w.call(limit, b.topic, together); {
 		case err == nil:
 			w.pauses.end(b.queue)

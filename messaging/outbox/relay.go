@@ -157,7 +157,8 @@ func (r *Relay) Run(ctx context.Context) {
 		w := &worker{Relay: r}
 		tasks.Go(func() { w.run(ctx) })
 	}
-	tasks.Go(func() { r.keepHouse(ctx) })
+	tasks.Go(func() { r.every(ctx, r.cfg.StatsInterval, "measuring", r.measure) })
+	tasks.Go(func() { r.every(ctx, r.cfg.SweepInterval, "sweeping", r.sweep) })
 	tasks.Wait()
 }
 
