@@ -2,7 +2,6 @@ package testserver_test
 
 import (
 	"context"
-	"regexp"
 	"testing"
 	"time"
 
@@ -28,6 +27,6 @@ func TestTopicsAreUniqueAndValid(t *testing.T) {
 		t.Parallel()
 		a, b := testserver.Topic(t), testserver.Topic(t)
 		require.NotEqual(t, a, b)
-		require.Regexp(t, regexp.MustCompile(`^[a-zA-Z0-9-]{20,71}$`), a)
+		require.Regexp(t, `^[a-zA-Z0-9-]{20,71}$`, a)
 	})
 }

@@ -74,8 +74,8 @@ const (
 )
 
 func (t *Transactions) check(ctx context.Context, msg *primitive.MessageExt) remoting.Outcome {
-	log := t.bus.cfg.Logger.With("group", t.cfg.Group, "topic", realTopic(msg), "message", msg.GetProperty(propertyID))
-	e := entry{msg.GetProperty(propertyTransaction), msg.GetProperty(propertyID), realTopic(msg)}
+	e := entry{msg.GetProperty(propertyTransaction), msg.GetProperty(propertyID), msg.GetProperty(propertyTopic)}
+	log := t.bus.cfg.Logger.With("group", t.cfg.Group, "topic", e.topic, "message", e.messageID)
 	began, err := strconv.ParseInt(msg.GetProperty(propertyBegan), 10, 64)
 	if err != nil || e.id == "" || msg.GetProperty(propertyLog) != t.log.name {
 		// To say "rolled back" would drop a message that another database's
@@ -123,12 +123,3 @@ func (t *Transactions) outcome(ctx context.Context, e entry, began int64) (Trans
 
 // retentionMargin is more than the clocks of instances differ by.
 const retentionMargin = time.Hour
-
-// realTopic is where a half message goes; the broker keeps it under another
-// topic meanwhile.
-func realTopic(msg *primitive.MessageExt) string {
-	if topic := msg.GetProperty(primitive.PropertyRealTopic); topic != "" {
-		return topic
-	}
-	return msg.Topic
-}

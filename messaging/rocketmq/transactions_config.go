@@ -59,6 +59,7 @@ type TransactionsConfig struct {
 }
 
 func (c *TransactionsConfig) setDefaults() error {
+	c.Group = atBroker(c.Group)
 	if c.Deadline == 0 {
 		c.Deadline = DefaultDeadline
 	}

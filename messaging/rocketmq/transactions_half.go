@@ -18,6 +18,7 @@ import (
 // The properties of a half message, beside those of every message.
 const (
 	propertyTransaction = "tcckit-transaction" // id in the log
+	propertyTopic       = "tcckit-topic"       // as the application has it
 	propertyBegan       = "tcckit-began"       // database's time in Unix ms
 	propertyLog         = "tcckit-log"         // name of the log
 )
@@ -51,6 +52,7 @@ func (t *Transactions) sendHalf(ctx context.Context, topic string, msg *message.
 	}
 	h.began = time.Now()
 	out.WithProperty(propertyTransaction, h.id)
+	out.WithProperty(propertyTopic, topic)
 	out.WithProperty(propertyBegan, strconv.FormatInt(t.log.clock(), 10))
 	out.WithProperty(propertyLog, t.log.name)
 	out.WithProperty(primitive.PropertyTransactionPrepared, "true")
@@ -76,7 +78,7 @@ func (t *Transactions) sendHalf(ctx context.Context, topic string, msg *message.
 	case a := <-answers:
 		switch {
 		case a.err != nil:
-			err = t.bus.classify(ctx, topic, a.err)
+			err = t.bus.classify(ctx, atBroker(topic), a.err)
 		case a.res.Status != primitive.SendOK:
 			t.tell(ctx, h.stored(a.res), remoting.Rollback)
 			err = messaging.Unavailable(fmt.Errorf("the broker has stored it, but not as safely as it is set up to: %s", status(a.res.Status)))

@@ -56,7 +56,7 @@ func TestListTransactions(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s, bus := newFake(t)
-			s.AddTopic("others", 1)
+			s.AddTopic("the_others", 1) // RocketMQ knows no dots
 			l := newLedger(t, kind)
 			tx := newTransactions(t, on(t, bus, l))
 			var want []string
@@ -64,7 +64,7 @@ func TestListTransactions(t *testing.T) {
 				msg := newMessage()
 				topic := fakeTopic
 				if i == 3 {
-					topic = "others"
+					topic = "the.others"
 				}
 				require.NoError(t, tx.Send(t.Context(), topic, msg, func(context.Context, *sql.Tx) error { return nil }))
 				want = append(want, msg.UUID)
@@ -79,7 +79,7 @@ func TestListTransactions(t *testing.T) {
 			require.Equal(t, want, list(t, l, rocketmq.ListTransactionsOptions{}))
 			require.Equal(t, want[:2], list(t, l, rocketmq.ListTransactionsOptions{Limit: 2}))
 			require.Equal(t, want[2:], list(t, l, rocketmq.ListTransactionsOptions{After: all[1].ID}))
-			require.Equal(t, want[3:], list(t, l, rocketmq.ListTransactionsOptions{Topic: "others"}))
+			require.Equal(t, want[3:], list(t, l, rocketmq.ListTransactionsOptions{Topic: "the.others"}))
 			require.Equal(t, want[1:2], list(t, l, rocketmq.ListTransactionsOptions{MessageID: want[1]}))
 			require.Empty(t, list(t, l, rocketmq.ListTransactionsOptions{State: rocketmq.TransactionRolledBack}))
 			_, err = rocketmq.ListTransactions(t.Context(), l.db, rocketmq.ListTransactionsOptions{Limit: -1})

@@ -44,7 +44,7 @@ func (t *Transactions) Send(ctx context.Context, topic string, msg *message.Mess
 	tr, err := t.run(ctx, topic, msg, func(ctx context.Context, record func(context.Context, messaging.Tx) error) error {
 		tx, err := t.log.db.BeginTx(ctx, t.log.txOptions())
 		if err != nil {
-			return err
+			return messaging.Unavailable(fmt.Errorf("rocketmq: begin the business transaction: %w", err))
 		}
 		defer func() { _ = tx.Rollback() }() // after Commit it is an error of no interest
 		if err := work(ctx, tx); err != nil {
