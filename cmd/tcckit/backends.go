@@ -16,7 +16,7 @@ func (b *backends) register(flags *pflag.FlagSet) {
 	flags.StringVar(&b.mysql, "mysql", "", "DSN of a MySQL server on which each service gets a database, mysql://user:password@host:3306/ (default: SQLite files)")
 	flags.StringVar(&b.dtmGRPC, "dtm-grpc", "", "host:port of the gRPC API of a DTM server on this machine (default: one is started, on boltdb)")
 	flags.StringVar(&b.dtmHTTP, "dtm-http", "", "URL of its HTTP API")
-	flags.StringSliceVar(&b.rocketMQ, "rocketmq", nil, "host:port of the name servers of a RocketMQ that no other shop uses (default: messages stay within their process)")
+	flags.StringSliceVar(&b.rocketMQ, "rocketmq", nil, "host:port of RocketMQ's name servers (default: messages stay within their process)")
 }
 
 func (b *backends) dtm() (stack.DTM, error) {

@@ -67,7 +67,8 @@ func TestAnOrderIsObserved(t *testing.T) {
 	}
 }
 
-func placeOrder(t *testing.T, s *stack.Stack) {
+// placeOrder places an order, from the lines of a cart if there are any, and waits until it is confirmed.
+func placeOrder(t *testing.T, s *stack.Stack, cartLines ...string) (order *orderpb.Order) {
 	t.Helper()
 	eur := func(amount int64) *commonpb.Money { return &commonpb.Money{Amount: amount, Currency: "EUR"} }
 	accounts := accountpb.NewAccountServiceClient(dial(t, s.Service(stack.Account).Internal))
@@ -81,11 +82,13 @@ func placeOrder(t *testing.T, s *stack.Stack) {
 	orders := orderpb.NewOrderServiceClient(dial(t, s.Service(stack.Order).Public))
 	require.Eventually(t, func() bool {
 		resp, err := orders.PlaceOrder(t.Context(), &orderpb.PlaceOrderRequest{
-			RequestId: "d", AccountId: "a", Lines: []*orderpb.LineItem{{Sku: "s", Quantity: 1}},
+			RequestId: "d", AccountId: "a", Lines: []*orderpb.LineItem{{Sku: "s", Quantity: 1}}, CartLineIds: cartLines,
 		})
 		require.NoError(t, err)
-		return resp.GetOrder().GetStatus() == orderpb.OrderStatus_ORDER_STATUS_CONFIRMED
+		order = resp.GetOrder()
+		return order.GetStatus() == orderpb.OrderStatus_ORDER_STATUS_CONFIRMED
 	}, bound, pollPause)
+	return order
 }
 
 // traceSink is a collector that keeps the names of the spans that it was sent, by trace.

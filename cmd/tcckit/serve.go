@@ -122,6 +122,7 @@ func registerRocketMQ(flags *pflag.FlagSet, cfg *serve.RocketMQ) {
 	flags.StringSliceVar(&cfg.NameServers, "rocketmq", nil, "host:port of RocketMQ's name servers (default: messages stay within this process)")
 	flags.StringVar(&cfg.AccessKey, "rocketmq-access-key", "", "access key of a RocketMQ that asks for one")
 	flags.StringVar(&cfg.SecretKey, "rocketmq-secret-key", "", "its secret key; better in the environment, for a command line shows it to everybody")
+	flags.StringVar(&cfg.Prefix, "rocketmq-prefix", "", "what the names of topics and consumer groups begin with, for shops that share a RocketMQ")
 	flags.BoolVar(&cfg.HalfMessages, "half-messages", false, "announce orders by half messages in place of the outbox")
 }
 

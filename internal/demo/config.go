@@ -18,8 +18,8 @@ type Config struct {
 	// MySQL is the DSN of a server on which the services get databases of their own, dropped at the end
 	// unless Dir is given. Empty: SQLite files.
 	MySQL string
-	// RocketMQ are the addresses of name servers, host:port each, of a RocketMQ that only this shop uses.
-	// None: messages stay within their process.
+	// RocketMQ are the addresses of name servers, host:port each. The run's topics stay there. None: messages
+	// stay within their process.
 	RocketMQ []string
 	// DTM is a DTM server that runs on this machine. Zero: one is started, on boltdb.
 	DTM stack.DTM

@@ -159,7 +159,7 @@ func (d *demo) makeStack(ctx context.Context, cfg Config) (drop func() error, er
 		Program: d.program, Dir: d.dir, DTM: cfg.DTM,
 		// DTM looks every second, and two seconds after a failure, so that nobody has to wait for long.
 		DTMEnv: []string{"TRANS_CRON_INTERVAL=1"}, RetryInterval: time.Second,
-		Follow: true, RocketMQ: cfg.RocketMQ, RelayLease: relayLease,
+		Follow: true, RocketMQ: cfg.RocketMQ, RocketMQPrefix: "tcckit-demo-" + strings.ToLower(rand.Text()[:6]) + "-", RelayLease: relayLease,
 		FixedPorts: true,
 	}
 	if cfg.MySQL != "" {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	bankpb "github.com/tcckit/tcckit/api/gen/tcckit/bank/v1"
 	commonpb "github.com/tcckit/tcckit/api/gen/tcckit/common/v1"
 )
@@ -88,13 +91,20 @@ func (f *followers) openAt(ctx context.Context, bank bankpb.BankServiceClient, i
 
 // transferred sends money from bank north to bank south, and waits until it is known what became of it.
 func (d *demo) transferred(ctx context.Context, from, to string, amount int64) (*bankpb.Transfer, error) {
-	resp, err := d.shop.north.Transfer(ctx, &bankpb.TransferRequest{
-		RequestId: "transfer-" + to, FromAccountId: from, ToBank: "south", ToAccountId: to, Amount: &commonpb.Money{Amount: amount, Currency: currency},
+	var t *bankpb.Transfer
+	err := until(ctx, "the transfer to "+to+" is taken", func(ctx context.Context) (bool, error) {
+		resp, err := d.shop.north.Transfer(ctx, &bankpb.TransferRequest{
+			RequestId: "transfer-" + to, FromAccountId: from, ToBank: "south", ToAccountId: to, Amount: &commonpb.Money{Amount: amount, Currency: currency},
+		})
+		if status.Code(err) == codes.Unavailable { // the same again is not another transfer
+			return false, nil
+		}
+		t = resp.GetTransfer()
+		return true, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("transfer from %s to %s: %w", from, to, err)
+		return nil, err
 	}
-	t := resp.GetTransfer()
 	err = until(ctx, "transfer "+t.GetTransferId()+" is answered", func(ctx context.Context) (bool, error) {
 		resp, err := d.shop.north.GetTransfer(ctx, &bankpb.GetTransferRequest{TransferId: t.GetTransferId()})
 		t = resp.GetTransfer()

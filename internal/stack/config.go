@@ -62,6 +62,9 @@ type Config struct {
 	// their process, unless OwnRocketMQ has one started, with its data in Dir.
 	RocketMQ    []string
 	OwnRocketMQ bool
+	// RocketMQPrefix is what the names of topics and consumer groups begin with, for shops that share a
+	// RocketMQ.
+	RocketMQPrefix string
 	// RelayLease is after what time a message is another process's to publish whose publisher has died; 0:
 	// the default.
 	RelayLease time.Duration

@@ -133,6 +133,9 @@ func (s *Stack) arguments(service *Service) []string {
 		"--keys-file="+s.keys, "--log-format=json", "--stop-with-stdin")
 	if addrs := s.RocketMQ(); len(addrs) > 0 {
 		args = append(args, "--rocketmq="+strings.Join(addrs, ","))
+		if s.cfg.RocketMQPrefix != "" {
+			args = append(args, "--rocketmq-prefix="+s.cfg.RocketMQPrefix)
+		}
 	}
 	if s.cfg.RelayLease > 0 {
 		args = append(args, "--relay-lease="+s.cfg.RelayLease.String())

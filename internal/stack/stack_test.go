@@ -105,10 +105,10 @@ func TestOnlyWhoFollowsIsServedBeside(t *testing.T) {
 	s := newStack(t, Config{Dir: t.TempDir()})
 	require.Empty(t, s.Service(Order).Followers())
 	require.Equal(t, "serve order --migrate", strings.Join(s.arguments(s.Service(Order))[:3], " "))
-	s = newStack(t, Config{Dir: t.TempDir(), Follow: true, RocketMQ: []string{"a:1", "b:2"}, RelayLease: time.Minute})
+	s = newStack(t, Config{Dir: t.TempDir(), Follow: true, RocketMQ: []string{"a:1", "b:2"}, RocketMQPrefix: "mine-", RelayLease: time.Minute})
 	args := strings.Join(s.arguments(s.Service(Order)), " ")
 	require.Contains(t, args, "serve order bank-north bank-south cart dispatch --migrate")
-	require.Contains(t, args, "--rocketmq=a:1,b:2 --relay-lease=1m0s")
+	require.Contains(t, args, "--rocketmq=a:1,b:2 --rocketmq-prefix=mine- --relay-lease=1m0s")
 	require.Contains(t, strings.Join(s.arguments(s.Service(Stock)), " "), "serve stock express --migrate")
 }
 

@@ -69,6 +69,9 @@ type RocketMQ struct {
 	// NameServers are host:port each. AccessKey and SecretKey are for a broker that asks who publishes.
 	NameServers          []string
 	AccessKey, SecretKey string
+	// Prefix is what the names of topics and consumer groups begin with, so that several shops can share a
+	// broker.
+	Prefix string
 	// HalfMessages has the order service announce orders by half messages in place of its outbox.
 	HalfMessages bool
 }
@@ -80,10 +83,11 @@ func (r RocketMQ) validate() error {
 			errs = append(errs, fmt.Errorf("RocketMQ's name server %w", err))
 		}
 	}
+	errs = append(errs, prefix(r.Prefix).validate())
 	if (r.AccessKey == "") != (r.SecretKey == "") {
 		errs = append(errs, errors.New("RocketMQ's access key and secret key belong together"))
 	}
-	if len(r.NameServers) == 0 && (r.AccessKey != "" || r.HalfMessages) {
+	if len(r.NameServers) == 0 && (r.AccessKey != "" || r.Prefix != "" || r.HalfMessages) {
 		errs = append(errs, errors.New("RocketMQ's name servers are missing: --rocketmq host:port"))
 	}
 	return errors.Join(errs...)

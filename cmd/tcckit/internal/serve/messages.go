@@ -46,6 +46,7 @@ type late interface {
 // from starting: what its services announce waits in their outboxes.
 type messages struct {
 	bus       rocketmq.Config
+	prefix    prefix
 	telemetry *observe.Telemetry
 	log       *slog.Logger
 	lease     time.Duration // of the relays
@@ -65,6 +66,7 @@ func newMessages(cfg Config, telemetry *observe.Telemetry) *messages {
 			NameServers: cfg.RocketMQ.NameServers, AccessKey: cfg.RocketMQ.AccessKey, SecretKey: cfg.RocketMQ.SecretKey,
 			Logger: cfg.Logger, MeterProvider: telemetry.MeterProvider(), Propagator: telemetry.Propagator(),
 		},
+		prefix:    prefix(cfg.RocketMQ.Prefix),
 		telemetry: telemetry, log: cfg.Logger, lease: cfg.RelayLease,
 	}
 }
@@ -137,6 +139,7 @@ func (m *messages) connected(ctx context.Context, reached func()) (err error) {
 	if publisher, err = measured.DecoratePublisher(publisher); err != nil {
 		return err
 	}
+	publisher = prefixed{publisher, m.prefix}
 	for _, l := range m.late {
 		if err := l.connect(ctx, bus); err != nil {
 			return err
@@ -181,10 +184,10 @@ func together(ctx context.Context, work []runner, router *message.Router) error 
 func (m *messages) ensureTopics(ctx context.Context, bus *rocketmq.Bus) error {
 	var topics []rocketmq.Topic
 	for _, name := range m.topics {
-		topics = append(topics, rocketmq.Topic{Name: name})
+		topics = append(topics, rocketmq.Topic{Name: m.prefix.at(name)})
 	}
 	for _, c := range m.consumers {
-		topics = append(topics, rocketmq.Topic{Name: deadLetterTopic(c.Name), Queues: 1})
+		topics = append(topics, rocketmq.Topic{Name: m.prefix.at(deadLetterTopic(c.Name)), Queues: 1})
 	}
 	return bus.EnsureTopics(ctx, topics...)
 }
@@ -225,11 +228,11 @@ func (m *messages) inboxes(ctx context.Context, bus *rocketmq.Bus, deadLetters m
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", c.service, err)
 		}
-		subscriber, err := bus.Subscriber(rocketmq.SubscriberConfig{Group: c.Name})
+		subscriber, err := bus.Subscriber(rocketmq.SubscriberConfig{Group: m.prefix.at(c.Name)})
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", c.service, err)
 		}
-		router.AddConsumerHandler(c.Name, c.Topic, subscriber, in.Handle)
+		router.AddConsumerHandler(c.Name, m.prefix.at(c.Topic), subscriber, in.Handle)
 		inboxes = append(inboxes, in)
 	}
 	return inboxes, router, nil

@@ -36,7 +36,7 @@ func (m *messages) transactions(service string, db *database.DB, topics ...strin
 
 func (t *transactions) connect(ctx context.Context, bus *rocketmq.Bus) error {
 	now, err := rocketmq.NewTransactions(ctx, rocketmq.TransactionsConfig{
-		Bus: bus, Group: t.service, DB: t.db.SQL(), Dialect: dialectOf(t.db),
+		Bus: bus, Group: t.messages.prefix.at(t.service), DB: t.db.SQL(), Dialect: dialectOf(t.db),
 	})
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (t *transactions) Send(ctx context.Context, topic string, msg *message.Mess
 	if err != nil {
 		return err
 	}
-	return now.Send(ctx, topic, msg, work)
+	return now.Send(ctx, t.messages.prefix.at(topic), msg, work)
 }
 
 // Do implements order.Announcer.
@@ -82,5 +82,5 @@ func (t *transactions) Do(ctx context.Context, topic string, msg *message.Messag
 	if err != nil {
 		return err
 	}
-	return now.Do(ctx, topic, msg, business)
+	return now.Do(ctx, t.messages.prefix.at(topic), msg, business)
 }
