@@ -90,7 +90,7 @@ func runChild(order string) error {
 		return err
 	}
 	defer plain.Close()
-	m := &mortal{killAt: e.KillAt}
+	m := new(mortal)
 	db, err := m.open(e.Kind, e.Source)
 	if err != nil {
 		return err
@@ -103,7 +103,8 @@ func runChild(order string) error {
 	if err != nil {
 		return err
 	}
-	m.calls.Store(0) // from here on
+	m.calls.Store(0)
+	m.killAt = e.KillAt // from here on
 	for _, id := range e.ids() {
 		for n := 0; ; n++ {
 			if c.handle(id) == nil {

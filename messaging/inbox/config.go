@@ -49,8 +49,8 @@ type Handler func(ctx context.Context, msg *message.Message) (Work, error)
 // Config configures [New]. DB, Dialect, Consumer and Handler are required.
 type Config struct {
 	// DB is the consumer's database, with the table of [Schema]. On MySQL
-	// interpolateParams in its DSN saves a round trip a statement; on SQLite
-	// its transactions must begin as BEGIN IMMEDIATE.
+	// interpolateParams and multiStatements in its DSN save round trips: with
+	// both, a message costs as many as its work in a transaction of its own.
 	DB *sql.DB
 	// Dialect is how DB is spoken to.
 	Dialect messaging.Dialect

@@ -161,7 +161,6 @@ func TestIgnoresItsEnd(t *testing.T) {
 			}
 			return effect(msg.UUID), nil
 		})
-		cfg.Timeout = 50 * time.Millisecond
 		box := g.open(cfg)
 		stop := run(t, box)
 		defer func() { // also if the test fails

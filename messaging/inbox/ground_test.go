@@ -83,7 +83,12 @@ type ground struct {
 // each runs a test on a database of each kind.
 func each(t *testing.T, test func(t *testing.T, g *ground)) {
 	t.Helper()
-	for _, k := range []kind{onSQLite, onMySQL, onMariaDB} {
+	on(t, []kind{onSQLite, onMySQL, onMariaDB}, test)
+}
+
+func on(t *testing.T, kinds []kind, test func(t *testing.T, g *ground)) {
+	t.Helper()
+	for _, k := range kinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel()
 			test(t, newGround(t, k))

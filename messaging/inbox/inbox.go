@@ -2,16 +2,12 @@ package inbox
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-
-	"github.com/tcckit/tcckit/messaging"
 )
 
 // Inbox handles the messages of one consumer. It is safe for concurrent use, and
@@ -19,7 +15,7 @@ import (
 type Inbox struct {
 	cfg       Config
 	sql       statements
-	txOptions *sql.TxOptions
+	begin     beginning
 	telemetry *telemetry
 	running   running
 	// retry and bury wake the loops of Run.
@@ -44,7 +40,7 @@ func New(ctx context.Context, cfg Config) (*Inbox, error) {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
 	var err error
-	if i.txOptions, err = isolation(ctx, cfg.DB, cfg.Dialect); err != nil {
+	if i.begin, err = findBeginning(ctx, cfg.DB, cfg.Dialect); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
 	if i.telemetry, err = newTelemetry(cfg); err != nil {
@@ -121,42 +117,3 @@ func (i *Inbox) refuse(ctx context.Context, r *run, err error) (outcome, error) 
 
 // maxRefusal bounds the pause before a message is given back.
 const maxRefusal = 5 * time.Second
-
-// check finds out whether the table is there.
-func check(ctx context.Context, db *sql.DB, d messaging.Dialect) error {
-	var n int
-	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT consumer, message_id, state, tries, excused, due_at, claimed_by, topic, payload, metadata, last_error, received_at, parked_at, updated_at FROM inbox WHERE 1 = 0) t").Scan(&n)
-	if err != nil {
-		return fmt.Errorf("the database has no table inbox of the right columns: run `tcckit migrate`, or create it with inbox.Schema in the consumer's migrations (%w)", err)
-	}
-	if d != messaging.MySQL {
-		return nil
-	}
-	var engine string
-	if err := db.QueryRowContext(ctx, "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'inbox'").Scan(&engine); err != nil {
-		return fmt.Errorf("look at the table inbox: %w", err)
-	}
-	if !strings.EqualFold(engine, "InnoDB") {
-		return fmt.Errorf("the table inbox has the engine %s, which has no transactions: it must be InnoDB", engine)
-	}
-	return nil
-}
-
-// isolation returns how transactions begin. READ COMMITTED keeps deliveries of
-// different messages from locking each other's gaps; where the sessions have it
-// already, to ask for it would be a round trip for nothing.
-func isolation(ctx context.Context, db *sql.DB, d messaging.Dialect) (*sql.TxOptions, error) {
-	if d != messaging.MySQL {
-		return nil, nil
-	}
-	// The variable has one name on MySQL and, to 10.11, another on MariaDB.
-	var name, level string
-	err := db.QueryRowContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')").Scan(&name, &level)
-	if err != nil {
-		return nil, fmt.Errorf("ask for the isolation level: %w", err)
-	}
-	if level == "READ-COMMITTED" {
-		return nil, nil
-	}
-	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}, nil
-}

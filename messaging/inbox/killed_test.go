@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tcckit/tcckit/internal/testserver"
 	"github.com/tcckit/tcckit/messaging/inbox"
 )
 
@@ -21,7 +22,8 @@ import (
 // once, or is dead.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, g *ground) {
+	kinds := []kind{onSQLite, onMySQL, onMariaDB}
+	on(t, kinds[:testserver.Volume(2, 3)], func(t *testing.T, g *ground) {
 		cfg := g.config(nil)
 		cfg.Handler, cfg.DeadLetters = works, &letterBox{g.db, new(mortal)}
 		c, err := newConsumer(t.Context(), cfg)

@@ -25,8 +25,6 @@ var (
 	errExists = errors.New("the message has a row already")
 	// errTimeout is why the context of a try ends.
 	errTimeout = errors.New("the handler did not end in time")
-	// errSilent says that it is not known whether something was committed.
-	errSilent = errors.New("no answer to COMMIT or ROLLBACK")
 )
 
 // run is one run of a message.
@@ -113,16 +111,18 @@ func restart(n int) time.Duration {
 }
 
 func (i *Inbox) transactOnce(ctx context.Context, r *run) error {
-	tx, err := i.cfg.DB.BeginTx(ctx, i.txOptions)
+	conn, err := i.cfg.DB.Conn(ctx)
 	if err != nil {
 		return &databaseError{err}
 	}
+	t := &Tx{conn: conn}
 	// After a commit this is an error of no interest.
-	defer func() { _ = i.finish(tx.Rollback) }()
-	if err := i.enter(ctx, tx, r); err != nil {
+	defer func() { _ = t.end("ROLLBACK") }()
+	if err := i.enter(ctx, conn, r); err != nil {
 		return err
 	}
-	t := &Tx{tx: tx, rollback: func() error { return i.finish(tx.Rollback) }}
+	// A work that ignores the end of its time must not keep its locks.
+	t.keep = context.AfterFunc(ctx, t.sever)
 	if r.work != nil {
 		err = guard(ctx, i.cfg.Logger, func() error { return r.work(ctx, t) })
 	}
@@ -132,28 +132,11 @@ func (i *Inbox) transactOnce(ctx context.Context, r *run) error {
 	case err != nil:
 		return err
 	}
-	if err := i.finish(tx.Commit); err != nil {
+	if err := t.end("COMMIT"); err != nil {
 		return &databaseError{err}
 	}
 	t.committed(ctx, i.cfg.Logger)
 	return nil
-}
-
-// finish bounds COMMIT and ROLLBACK, which database/sql does not: on a connection
-// that has gone silent they last as long as TCP is patient, a quarter of an hour
-// on Linux. So long they go on by themselves, and the row, which they hold or
-// free, tells what came of it.
-func (i *Inbox) finish(f func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	timer := time.NewTimer(i.cfg.Timeout)
-	defer timer.Stop()
-	select {
-	case err := <-done:
-		return err
-	case <-timer.C:
-		return errSilent
-	}
 }
 
 // databaseTrouble reports whether err is the database's own and not to be held

@@ -54,21 +54,27 @@ func newStatements(d messaging.Dialect) statements {
 	}
 }
 
-// enter is the first statement of a transaction: it makes or finishes the row.
-// It is undone with the work.
-func (i *Inbox) enter(ctx context.Context, tx *sql.Tx, r *run) error {
+// enter begins a transaction and makes or finishes the row, in one round trip if
+// it can. It is undone with the work.
+func (i *Inbox) enter(ctx context.Context, conn *sql.Conn, r *run) error {
 	keep := i.cfg.Retention.Milliseconds()
-	if r.claim == "" {
-		_, err := tx.ExecContext(ctx, i.sql.insertDone, i.cfg.Consumer, r.id, keep)
-		switch {
-		case isDuplicate(err):
-			return errExists
-		case err != nil:
-			return &databaseError{err}
-		}
-		return nil
+	query, args := i.sql.insertDone, []any{i.cfg.Consumer, r.id, keep}
+	if r.claim != "" {
+		query, args = i.sql.finish, []any{keep, i.cfg.Consumer, r.id, r.claim}
 	}
-	res, err := tx.ExecContext(ctx, i.sql.finish, keep, i.cfg.Consumer, r.id, r.claim)
+	if i.begin.oneTrip {
+		query = strings.Join(i.begin.statements, "; ") + "; " + query
+	} else {
+		for _, s := range i.begin.statements {
+			if _, err := conn.ExecContext(ctx, s); err != nil {
+				return &databaseError{err}
+			}
+		}
+	}
+	res, err := conn.ExecContext(ctx, query, args...)
+	if isDuplicate(err) {
+		return errExists
+	}
 	if err == nil {
 		err = affected(res)
 	}
