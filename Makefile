@@ -101,8 +101,11 @@ bench-messages: build servers ## Measure outbox, RocketMQ and inbox; prints rati
 	bin/withservers -servers mysql,rocketmq -- bin/tcckit bench messages
 
 .PHONY: up
-up: build ## Start DTM and the services in the background
-	bin/tcckit up --dir .cache/up
+up: build ## Start DTM and the services in the background; ROCKETMQ=1: on RocketMQ, which it fetches
+ifdef ROCKETMQ
+	env -u TCCKIT_TEST_ROCKETMQ deploy/local/get-servers.sh rocketmq
+endif
+	bin/tcckit up --dir .cache/up $(if $(ROCKETMQ),--start-rocketmq)
 
 .PHONY: down
 down: ## Stop what up started

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# get-servers.sh [DEST]: unpack the real servers that the tests use into DEST (.cache/servers of this
-# checkout), each with its own libc, without installing anything on the machine:
+# get-servers.sh [-d DEST] [SERVER...]: unpack the real servers that the tests use into DEST (.cache/servers
+# of this checkout), all or those named, each with its own libc, without installing anything on the machine:
 #
 #   DEST/mysql/bin/mysqld          MySQL 9.7 or later, from Debian unstable
 #   DEST/mariadb/bin/mariadbd      MariaDB, from the release that this machine runs
@@ -16,13 +16,24 @@
 # complete already is not fetched again; what was interrupted is.
 set -euo pipefail
 self=${BASH_SOURCE[0]}
-dest=${1:-$(dirname "$self")/../../.cache/servers}
+dest=$(dirname "$self")/../../.cache/servers
 
 main() {
-  provide TCCKIT_TEST_MYSQL mysql
-  provide TCCKIT_TEST_MARIADB mariadb
-  provide TCCKIT_TEST_REDIS redis
-  provide TCCKIT_TEST_ROCKETMQ rocketmq
+  local server
+  if [ "${1:-}" = -d ]; then
+    dest=${2:?a folder must follow -d}
+    shift 2
+  fi
+  [ $# -gt 0 ] || set -- mysql mariadb redis rocketmq
+  for server; do
+    case $server in
+    mysql | mariadb | redis | rocketmq) ;;
+    *) echo "get-servers.sh: $server is none of mysql, mariadb, redis, rocketmq" >&2; exit 2 ;;
+    esac
+  done
+  for server; do
+    provide "TCCKIT_TEST_$(tr '[:lower:]' '[:upper:]' <<<"$server")" "$server"
+  done
 }
 
 # provide VARIABLE SERVER: fetch SERVER unless VARIABLE gives one or DEST has it.
@@ -314,4 +325,4 @@ END
   chmod +x "$dir/bin/$name"
 }
 
-main
+main "$@"
