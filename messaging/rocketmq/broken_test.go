@@ -222,6 +222,7 @@ func TestBrokerThatForgotUs(t *testing.T) {
 	eventually(t, func() bool {
 		return len(s.Received(fakebroker.ConsumersOf)) >= asked+3 && len(s.Received(fakebroker.Heartbeat)) > beats
 	}, func() string { return fmt.Sprint(asked, beats) })
+	require.Less(t, len(s.Received(fakebroker.ConsumersOf)), asked+50, "it is not asked without end")
 	for range 5 {
 		require.NoError(t, p.Publish(topic, messages(1)...))
 		next(t, out).Ack()

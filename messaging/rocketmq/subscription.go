@@ -147,23 +147,32 @@ func (s *subscription) handle(request *consumer.ConsumeRequest, m *primitive.Mes
 // late for a broker that was restarted.
 const (
 	noteInterval = time.Second
-	heartbeats   = 5 // notes from one to the next
+	heartbeats   = 5  // notes from one to the next
+	strange      = 10 // notes for which a broker may not know us
 )
 
 func (s *subscription) refresh() {
 	tick := time.NewTicker(noteInterval)
 	defer tick.Stop()
-	for n := 1; ; n++ {
+	for n, unknown := 1, 0; ; n++ {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
-		case <-s.queues.unknown:
-			n = 0
 		}
 		s.note()
-		if n%heartbeats == 0 {
+		select {
+		case <-s.queues.unknown:
+			if unknown++; unknown == strange {
+				s.bus.cfg.Logger.Warn("rocketmq: the broker does not take us for a member of the group: may it create the group, and may we read?",
+					"group", s.group, "topic", s.topic)
+			}
 			s.nudge()
+		default:
+			unknown = 0
+			if n%heartbeats == 0 {
+				s.nudge()
+			}
 		}
 	}
 }

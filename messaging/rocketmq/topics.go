@@ -23,9 +23,9 @@ type Topic struct {
 	Queues int
 }
 
-// topicTimeout bounds how long a broker that created a topic may take to tell
-// the name servers.
-const topicTimeout = 10 * time.Second
+// topicTimeout bounds how long brokers may take to create a topic, for which
+// they write down all topics that they have, and to tell the name servers.
+const topicTimeout = 30 * time.Second
 
 // EnsureTopics creates the topics that do not exist, on all brokers, and
 // returns when the name server knows each with its queues. A topic that exists
@@ -65,13 +65,13 @@ func (b *Bus) ensureTopic(ctx context.Context, t Topic) error {
 	if len(brokers) == 0 {
 		return messaging.Unavailable(errors.New("the name server knows of no broker"))
 	}
+	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
+	defer cancel()
 	for name, addr := range brokers {
-		if err := within(ctx, askTimeout, func(ctx context.Context) error { return b.admin.CreateTopic(ctx, addr, t.Name, t.Queues) }); err != nil {
+		if err := b.admin.CreateTopic(ctx, addr, t.Name, t.Queues); err != nil {
 			return refusedBy(name, err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
-	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
