@@ -19,9 +19,10 @@ func newBenchMessagesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "messages",
 		Short: "Measure outbox, RocketMQ and inbox",
-		Long: `messages measures how fast an outbox's relay publishes beside a program that sends one message at a time; the time
-from the commit of a message to that of its consumer; what the inbox adds to a message's work; and how fast messages
-are consumed. The last line is a JSON object.
+		Long: `messages measures how fast an outbox's relay publishes, beside a loop that sends and marks one row at a time; the time
+from the commit of a message to that of its consumer; what the inbox adds to a message's work; how fast messages are
+consumed; and what a message in the outbox, and a half message, add to their sender's transaction. The last line is a
+JSON object.
 
 The database that it makes is deleted at the end; the topics stay at the broker.`,
 		Args: noArguments,

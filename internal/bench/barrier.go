@@ -183,16 +183,20 @@ func (m *measurement) compare(ctx context.Context, callers int, plainly, grouped
 	return a, b, err
 }
 
-// inTurns runs each operation for a round, Rounds times, after a short one
-// that is not counted.
 func (m *measurement) inTurns(ctx context.Context, callers int, ops []Operation, sums []*Round) error {
-	for n := range m.cfg.Rounds + 1 {
+	return inTurns(ctx, callers, m.cfg.Rounds, m.cfg.Duration, ops, sums)
+}
+
+// inTurns runs each operation for a round, so many times, after a short one that
+// is not counted.
+func inTurns(ctx context.Context, callers, rounds int, duration time.Duration, ops []Operation, sums []*Round) error {
+	for n := range rounds + 1 {
 		for i, op := range ops {
-			duration := m.cfg.Duration
+			took := duration
 			if n == 0 {
-				duration = min(duration, warmUp)
+				took = min(duration, warmUp)
 			}
-			r, err := Run(ctx, callers, duration, op)
+			r, err := Run(ctx, callers, took, op)
 			if err != nil {
 				return fmt.Errorf("bench: %w", err)
 			}

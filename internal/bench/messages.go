@@ -48,16 +48,20 @@ func (c *MessagesConfig) validate() error {
 // Messages measures what messages cost, on one MySQL and one RocketMQ in one
 // run, and returns the figures by their names:
 //
-//   - relay_speedup: messages a second that a relay publishes from a full
-//     outbox, over the same messages sent one by one by a program that has them
-//     in memory; relay_per_s and single_per_s are the two;
+//   - relay_speedup: messages a second that a relay publishes of a full outbox,
+//     relay_per_s, over those that a loop does which sends and marks one row after
+//     the other; relay_over_sends: over sends one after the other of messages in
+//     memory, which is a bound for any such loop;
 //   - end_to_end_p50_ms, end_to_end_p99_ms: from the answer to the commit of a
 //     message to that of its consumer's, at 100 messages a second;
 //   - inbox_overhead: the time that 16 handlers take for a message whose work is
 //     one UPDATE, over that of the UPDATE in a transaction of its own;
 //     inbox_overhead_1 is the same for one handler;
 //   - consumed_per_s_16: such messages a second from the broker, with 16
-//     handlers.
+//     handlers;
+//   - order_announce_outbox_ms, order_announce_half_message_ms: the median of a
+//     lone sender's transaction, one UPDATE, that writes a message to the outbox,
+//     or for which a half message is sent; order_announce_nothing_ms: without one.
 func Messages(ctx context.Context, cfg MessagesConfig) (figures map[string]float64, err error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -70,7 +74,7 @@ func Messages(ctx context.Context, cfg MessagesConfig) (figures map[string]float
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
-	for _, step := range []func(context.Context) error{m.relay, m.endToEnd, m.inboxOverhead, m.consumed} {
+	for _, step := range []func(context.Context) error{m.relay, m.endToEnd, m.inboxOverhead, m.consumed, m.announcements} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

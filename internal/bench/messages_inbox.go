@@ -20,16 +20,7 @@ func (m *messagesRun) inboxOverhead(ctx context.Context) error {
 		return fmt.Errorf("bench: %w", err)
 	}
 	var n atomic.Int64
-	plain := func(ctx context.Context, _ int) error {
-		tx, err := m.store.DB().BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		if err := changeOne(tx.ExecContext(ctx, charge, rowID(int(n.Add(1))*7919%spread))); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-		return tx.Commit()
-	}
+	plain := func(ctx context.Context, _ int) error { return m.charge(ctx, int(n.Add(1))) }
 	handled := func(ctx context.Context, _ int) error {
 		msg, err := newLoad("bench", int(n.Add(1)))
 		if err != nil {
@@ -37,10 +28,9 @@ func (m *messagesRun) inboxOverhead(ctx context.Context) error {
 		}
 		return box.Handle(asSent(ctx, msg))
 	}
-	b := &measurement{cfg: BarrierConfig{Duration: m.cfg.Duration, Rounds: m.cfg.Rounds}}
 	for handlers, name := range map[int]string{1: "inbox_overhead_1", manyHandlers: "inbox_overhead"} {
 		var without, with Round
-		if err := b.inTurns(ctx, handlers, []Operation{plain, handled}, []*Round{&without, &with}); err != nil {
+		if err := m.inTurns(ctx, handlers, []Operation{plain, handled}, []*Round{&without, &with}); err != nil {
 			return err
 		}
 		m.figures[name] = rounded(without.PerSecond()/with.PerSecond(), 3)

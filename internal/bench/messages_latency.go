@@ -2,12 +2,10 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tcckit/tcckit/messaging/outbox"
 )
 
 // rate is how many messages a second the latency is measured at.
@@ -33,20 +31,12 @@ func (m *messagesRun) endToEnd(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	defer func() {
-		if stopErr := stop(); err == nil {
-			err = stopErr
-		}
-	}()
-	relay, err := outbox.NewRelay(outbox.RelayConfig{Outbox: m.outbox, Publisher: m.sender})
+	defer func() { err = errors.Join(err, stop()) }()
+	stopRelay, err := m.startRelay(ctx)
 	if err != nil {
-		return fmt.Errorf("bench: %w", err)
+		return err
 	}
-	relaying, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() { relay.Run(relaying) })
+	defer stopRelay()
 
 	tick := time.NewTicker(time.Second / rate)
 	defer tick.Stop()
@@ -78,29 +68,5 @@ func (m *messagesRun) endToEnd(ctx context.Context) (err error) {
 	}
 	fmt.Fprintf(m.cfg.Out, "from commit to consumed, %d messages a second: p50 %s  p95 %s  p99 %s\n", rate,
 		milliseconds(latencies.Quantile(50)), milliseconds(latencies.Quantile(95)), milliseconds(latencies.Quantile(99)))
-	return nil
-}
-
-// announce changes a row and writes the n-th message, in one transaction.
-func (m *messagesRun) announce(ctx context.Context, topic string, n int) error {
-	msg, err := newLoad(topic, n)
-	if err != nil {
-		return err
-	}
-	tx, err := m.store.DB().BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after Commit an error of no interest
-	if err := changeOne(tx.ExecContext(ctx, charge, rowID(n%spread))); err != nil {
-		return err
-	}
-	if err := m.outbox.Write(ctx, tx, msg); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	m.outbox.Wake()
 	return nil
 }

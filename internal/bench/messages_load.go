@@ -31,13 +31,17 @@ type load struct {
 const loadText = "a payload of about as many bytes as an order of two lines: " +
 	"{\"sku\": \"01J9Z\", \"quantity\": 2, \"price\": {\"amount\": 1299, \"currency\": \"EUR\"}}, {\"sku\": \"01J9Y\", \"quantity\": 1}"
 
+// account is whom the n-th message is about: neighbours in time are none in the
+// table.
+func account(n int) string { return rowID(n * 7919 % spread) }
+
 // newLoad returns the n-th message. It has a key, as the shop's have.
 func newLoad(topic string, n int) (outbox.Message, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return outbox.Message{}, err
 	}
-	payload, err := json.Marshal(load{Number: n, Account: rowID(n * 7919 % spread), Text: loadText})
+	payload, err := json.Marshal(load{Number: n, Account: account(n), Text: loadText})
 	return outbox.Message{ID: id.String(), Topic: topic, Key: id.String(), Payload: payload}, err
 }
 
