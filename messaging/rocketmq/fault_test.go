@@ -3,6 +3,7 @@ package rocketmq_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -44,9 +45,13 @@ func wrongCredentials(t *testing.T, cfg rocketmq.Config) {
 			cfg := cfg
 			cfg.AccessKey, cfg.SecretKey = keys[0], keys[1]
 			wrong := openBus(t, cfg)
-			err := newPublisher(t, wrong, rocketmq.PublisherConfig{}).Publish(topic, messages(1)...)
-			require.ErrorIs(t, err, messaging.ErrUnavailable, "no message is to blame")
-			require.ErrorContains(t, err, "does not accept the access key or secret key")
+			p := newPublisher(t, wrong, rocketmq.PublisherConfig{})
+			var err error
+			eventually(t, func() bool { // a broker that has just begun may take its time
+				err = p.Publish(topic, messages(1)...)
+				require.ErrorIs(t, err, messaging.ErrUnavailable, "no message is to blame")
+				return strings.Contains(err.Error(), "does not accept the access key or secret key")
+			}, func() string { return err.Error() })
 			err = wrong.EnsureTopics(t.Context(), rocketmq.Topic{Name: testserver.Topic(t)})
 			require.ErrorContains(t, err, "does not accept the access key or secret key")
 		})

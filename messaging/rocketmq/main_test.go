@@ -41,7 +41,8 @@ func leaks() error {
 	return goleak.Find(
 		goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"), // of the client, from the beginning
 		// Of watermill's suite, which leaves a message that it does not take.
-		goleak.IgnoreTopFunction("github.com/ThreeDotsLabs/watermill/internal/subscriber.(*multiplier).Subscribe.func2"),
+		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/internal/subscriber.(*multiplier).Subscribe.func2"),
+		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/internal/subscriber.(*multiplier).Subscribe.func3"),
 		goleak.IgnoreAnyFunction(client+"primitive.WithRecover"),
 		goleak.IgnoreAnyFunction(client+"consumer.(*defaultPullConsumer).pullMessage"),
 		goleak.IgnoreAnyFunction(client+"internal.(*rmqClient).RebalanceImmediately"),
