@@ -45,6 +45,8 @@ type Outbox struct {
 
 	mu     sync.Mutex
 	relays map[*Relay]struct{} // that run
+
+	topics topics
 }
 
 // New returns an outbox, after a look at its table.

@@ -3,46 +3,8 @@ package outbox
 import (
 	"context"
 	"database/sql"
-	"math/rand/v2"
 	"time"
 )
-
-// queue is what is claimed together: messages of a topic that are New, or Sent
-// and their result is overdue.
-type queue struct {
-	topic string
-	state State
-}
-
-// due is a queue, and how long until something in it is due.
-type due struct {
-	queue
-	in time.Duration
-}
-
-// queues finds out where something is due and when, in no order, so that workers
-// do not go after each other. The databases find the topics by jumping from one
-// to the next in the index.
-func (o *Outbox) queues(ctx context.Context) ([]due, error) {
-	rows, err := o.cfg.DB.QueryContext(ctx, "SELECT state, topic, MIN(due_at) - "+o.sql.Now()+" FROM outbox"+o.sql.by("outbox_due")+
-		" WHERE state IN ('NEW', 'SENT') AND due_at > 0 GROUP BY state, topic")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var queues []due
-	for rows.Next() {
-		var q due
-		var ms int64
-		if err := rows.Scan(&q.state, &q.topic, &ms); err != nil {
-			return nil, err
-		}
-		q.in = time.Duration(ms) * time.Millisecond
-		queues = append(queues, q)
-	}
-	rand.Shuffle(len(queues), func(i, j int) { queues[i], queues[j] = queues[j], queues[i] })
-	return queues, rows.Err()
-}
 
 // Stats is how much is in an outbox.
 type Stats struct {

@@ -55,6 +55,9 @@ func (o *Outbox) Write(ctx context.Context, tx messaging.Tx, msgs ...Message) er
 	if err := o.insertAll(ctx, tx, rows); err != nil {
 		return fmt.Errorf("outbox: write %d messages: %w", len(msgs), err)
 	}
+	for i := range msgs {
+		o.topics.wrote(msgs[i].Topic)
+	}
 	if c, ok := tx.(messaging.Committer); ok {
 		c.AfterCommit(o.Wake)
 	}
