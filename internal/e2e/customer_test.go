@@ -27,6 +27,7 @@ type customer struct {
 	deposited, put  int64 // in minor units, in pieces
 	price, quantity int64
 	requestID       string
+	cart            []string // the lines of the cart that the order is made from
 	outcome         outcome
 	callTimeout     time.Duration
 }
@@ -94,6 +95,7 @@ func money(amount int64) *commonpb.Money { return &commonpb.Money{Amount: amount
 func (c *customer) request() *orderpb.PlaceOrderRequest {
 	return &orderpb.PlaceOrderRequest{
 		RequestId: c.requestID, AccountId: c.account, Lines: []*orderpb.LineItem{{Sku: c.sku, Quantity: c.quantity}},
+		CartLineIds: c.cart,
 	}
 }
 

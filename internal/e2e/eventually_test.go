@@ -9,7 +9,14 @@ import (
 // eventually polls until ready returns nil, and fails the test with its last error otherwise.
 func eventually(t testing.TB, what string, ready func(context.Context) error) {
 	t.Helper()
-	ctx := bounded(t)
+	eventuallyWithin(t, bound, what, ready)
+}
+
+// eventuallyWithin is eventually with a bound of its own.
+func eventuallyWithin(t testing.TB, bound time.Duration, what string, ready func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	var last error

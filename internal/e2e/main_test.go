@@ -1,5 +1,6 @@
 // Package e2e holds the tests of the whole shop: its services as processes of their own, with real MySQL
-// databases and a real DTM server, while processes are killed, connections cut and answers lost.
+// databases, a real DTM server and, where messages matter, a real RocketMQ, while processes are killed,
+// connections cut and answers lost.
 //
 // TestMain builds tcckit, unless TCCKIT_BINARY names one. TCCKIT_TEST_LONG=1 runs every case against each of
 // DTM's stores; otherwise that is boltdb's part, and MySQL and Redis take a third each, not the same one.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -29,6 +30,7 @@ func services() []string { return []string{account, stock, order} }
 // service is `tcckit serve` of one service as a child process. Its addresses stay over a restart.
 type service struct {
 	name                    string
+	also                    []string // further services of the same process
 	public, internal, admin string
 	args, env               []string
 	logFile                 string
@@ -71,10 +73,10 @@ func (s *service) launch(t testing.TB) {
 	require.NoError(t, err)
 	s.process, err = childproc.Start(childproc.Config{
 		Path: tcckit, Output: log, StopTimeout: bound, // longer than it drains
-		Args: append([]string{
-			"serve", s.name, "--migrate", "--log-format=json",
+		Args: slices.Concat([]string{"serve", s.name}, s.also, []string{
+			"--migrate", "--log-format=json",
 			"--listen=" + s.public, "--listen-internal=" + s.internal, "--admin=" + s.admin,
-		}, s.args...),
+		}, s.args),
 		Env: append([]string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TCCKIT_STOP_WITH_STDIN=true",
 			"GORACE=atexit_sleep_ms=0", // a second otherwise

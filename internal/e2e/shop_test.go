@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -67,6 +68,16 @@ func newDirectShop(t *testing.T, store dtmserver.Store) *shop {
 
 func openShop(t *testing.T, store dtmserver.Store, database func(*testing.T) *database, direct bool) *shop {
 	t.Helper()
+	s := buildShop(t, store, database, direct)
+	for _, name := range services() {
+		s.services[name].start(t)
+	}
+	return s
+}
+
+// buildShop is openShop without the start of its services.
+func buildShop(t *testing.T, store dtmserver.Store, database func(*testing.T) *database, direct bool) *shop {
+	t.Helper()
 	s := &shop{services: make(map[string]*service), dbs: databases{}}
 	for _, name := range services() {
 		s.dbs[name] = database(t)
@@ -88,9 +99,6 @@ func openShop(t *testing.T, store dtmserver.Store, database func(*testing.T) *da
 		s.services[name].args = s.arguments(name)
 	}
 	t.Cleanup(func() { s.close(t) })
-	for _, name := range services() {
-		s.services[name].start(t)
-	}
 	return s
 }
 
@@ -141,11 +149,16 @@ func (s *shop) lay(t *testing.T, direct bool) {
 		if wire := s.wires[name]; wire != nil {
 			dsn.Addr = wire.Addr()
 		}
-		s.services[name].env = []string{"TCCKIT_" + strings.ToUpper(name) + "_DB=" + dsn.FormatDSN()}
+		s.services[name].env = []string{databaseOf(name, dsn)}
 	}
 	s.orders = orderpb.NewOrderServiceClient(dial(t, public))
 	s.accounts = accountpb.NewAccountServiceClient(dial(t, s.services[account].internal))
 	s.stocks = stockpb.NewStockServiceClient(dial(t, s.services[stock].internal))
+}
+
+// databaseOf tells a process where a service's database is.
+func databaseOf(service string, dsn *mysql.Config) string {
+	return "TCCKIT_" + strings.ToUpper(service) + "_DB=" + dsn.FormatDSN()
 }
 
 // accountOf finds the account whose order a call is for by its gid, which the order service stores before it
