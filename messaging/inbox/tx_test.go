@@ -36,7 +36,7 @@ func TestLeftOpen(t *testing.T) {
 				}
 				switch msg.UUID {
 				case "rows":
-					rows, err := tx.QueryContext(ctx, "SELECT seq FROM effect") //nolint:rowserrcheck // left open
+					rows, err := tx.QueryContext(ctx, "SELECT seq FROM effect") //nolint:rowserrcheck,sqlclosecheck // left open
 					if err == nil && !rows.Next() {
 						err = sql.ErrNoRows
 					}
@@ -56,6 +56,24 @@ func TestLeftOpen(t *testing.T) {
 		}
 		_, err := late.ExecContext(t.Context(), "DELETE FROM effect")
 		require.ErrorIs(t, err, sql.ErrConnDone, "a transaction is used after its end")
+	})
+}
+
+// TestTrips shows that a message costs as many round trips as its work in a
+// transaction of its own: BEGIN with the row, the statement, COMMIT.
+func TestTrips(t *testing.T) {
+	t.Parallel()
+	on(t, []kind{onMySQL, onMariaDB}, func(t *testing.T, g *ground) {
+		m := new(mortal)
+		db, err := m.open(g.kind, g.source)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.Close()) }()
+		cfg := g.config(works)
+		cfg.DB = db
+		box := g.open(cfg)
+		m.calls.Store(0)
+		require.NoError(t, box.Handle(newMessage("a")))
+		require.EqualValues(t, 3, m.calls.Load())
 	})
 }
 
