@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
+	dispatchpb "github.com/tcckit/tcckit/api/gen/tcckit/dispatch/v1"
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	"github.com/tcckit/tcckit/internal/stack"
 )
@@ -21,6 +22,7 @@ func (d *demo) further() {
 		Grpcurl(d.stack.Service(stack.Account).Public, accountpb.AccountService_ServiceDesc.ServiceName, "GetAccount", fmt.Sprintf(`{"account_id": %q}`, alice)),
 		Grpcurl(order.Public, orderpb.OrderService_ServiceDesc.ServiceName, "PlaceOrder", fmt.Sprintf(`{"request_id": "by-hand-1", "account_id": %q, "lines": [{"sku": %q, "quantity": 1}]}`, alice, teapot)),
 		Grpcurl(order.Public, orderpb.OrderService_ServiceDesc.ServiceName, "ListOrders", fmt.Sprintf(`{"account_id": %q}`, alice)),
+		Grpcurl(order.Public, dispatchpb.DispatchService_ServiceDesc.ServiceName, "ListShipments", fmt.Sprintf(`{"account_id": %q}`, alice)),
 	} {
 		d.print.line("  %s", line)
 	}
