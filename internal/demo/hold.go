@@ -19,7 +19,7 @@ func hold(ctx context.Context, dsn, table string) (release func() error, err err
 	var (
 		db    *sql.DB
 		opts  *sql.TxOptions
-		query = "SELECT COUNT(*) FROM " + table //nolint:gosec // a name of ours
+		query = "SELECT COUNT(*) FROM " + table
 	)
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 		db, err = sqlite.OpenDB(path) // its transactions lock the whole file

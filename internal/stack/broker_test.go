@@ -24,7 +24,7 @@ func TestOwnRocketMQIsKeptRunning(t *testing.T) {
 	addr := b.server.Broker()
 	require.NoError(t, b.server.KillBroker())
 	require.Eventually(t, func() bool {
-		conn, err := net.DialTimeout("tcp", addr, time.Second) //nolint:noctx // bounded
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		return err == nil && conn.Close() == nil
 	}, 2*time.Minute, 50*time.Millisecond)
 	cancel()
