@@ -18,14 +18,14 @@ const DefaultProducerGroup = "tcckit"
 // producerOptions are those of every producer, which gets its own connections:
 // its own name server client, instance name and credentials; and no retry of
 // the client's, which goes on after the context has ended.
-func (b *Bus) producerOptions(group string) []producer.Option {
+func (b *Bus) producerOptions(group string, s *selector) []producer.Option {
 	return append([]producer.Option{
 		producer.WithNsResolver(b.resolver),
 		producer.WithGroupName(group),
 		producer.WithInstanceName(instance("producer")),
 		producer.WithRetry(0),
 		producer.WithSendMsgTimeout(b.cfg.SendTimeout),
-		producer.WithQueueSelector(&selector{turn: map[string]int{}}),
+		producer.WithQueueSelector(s),
 		// A topic that does not exist is not created from a template.
 		producer.WithCreateTopicKey(""),
 		// What a message weighs is what its sender sees.
@@ -62,12 +62,35 @@ const none = -1
 type selector struct {
 	mu   sync.Mutex
 	turn map[string]int
+	// queues is how many a topic has, as far as it is known.
+	queues map[string]int
+}
+
+func newSelector() *selector { return &selector{turn: map[string]int{}, queues: map[string]int{}} }
+
+// merge makes one shard of those that lie in one queue, so that batches are
+// fewer and larger. While nothing was sent to a topic it changes nothing.
+func (s *selector) merge(topic string, all []outgoing) {
+	s.mu.Lock()
+	n := s.queues[topic]
+	s.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	for _, m := range all {
+		if m.Queue != nil {
+			m.Queue.QueueId %= n
+		}
+	}
 }
 
 func (s *selector) Select(m *primitive.Message, queues []*primitive.MessageQueue, _ string) *primitive.MessageQueue {
 	if len(queues) == 0 {
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queues[m.Topic] = len(queues)
 	if m.Queue != nil {
 		// The client's order of brokers is not the same in each process.
 		sorted := slices.SortedFunc(slices.Values(queues), func(a, b *primitive.MessageQueue) int {
@@ -75,8 +98,6 @@ func (s *selector) Select(m *primitive.Message, queues []*primitive.MessageQueue
 		})
 		return sorted[m.Queue.QueueId%len(sorted)]
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.turn[m.Topic]++
 	return queues[s.turn[m.Topic]%len(queues)]
 }

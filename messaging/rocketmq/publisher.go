@@ -70,7 +70,8 @@ func (b *Bus) Publisher(cfg PublisherConfig) (message.Publisher, error) {
 		p := &localPublisher{bus: b}
 		return p, b.own(p)
 	}
-	producer, err := client.NewProducer(b.producerOptions(cfg.Group)...)
+	queues := newSelector()
+	producer, err := client.NewProducer(b.producerOptions(cfg.Group, queues)...)
 	if err != nil {
 		return nil, fmt.Errorf("rocketmq: publisher: %w", messaging.Unavailable(err))
 	}
@@ -79,7 +80,7 @@ func (b *Bus) Publisher(cfg PublisherConfig) (message.Publisher, error) {
 	if err := producer.Start(); err != nil {
 		return nil, fmt.Errorf("rocketmq: publisher: %w", err)
 	}
-	p := &publisher{bus: b, cfg: cfg, producer: producer, slots: make(chan struct{}, cfg.Sends)}
+	p := &publisher{bus: b, cfg: cfg, producer: producer, queues: queues, slots: make(chan struct{}, cfg.Sends)}
 	if err := b.own(p); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -90,6 +91,7 @@ type publisher struct {
 	bus      *Bus
 	cfg      PublisherConfig
 	producer client.Producer
+	queues   *selector
 	slots    chan struct{} // one for each batch on its way
 
 	mu       sync.Mutex
@@ -124,6 +126,7 @@ func (p *publisher) publish(topic string, messages []*message.Message) error {
 			return err
 		}
 	}
+	p.queues.merge(topic, all)
 	ctx, cancel := contextOf(messages)
 	defer cancel()
 	for _, batch := range batches(all, p.cfg.Batch) {

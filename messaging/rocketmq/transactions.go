@@ -86,7 +86,7 @@ func newTransactions(ctx context.Context, cfg TransactionsConfig) (*Transactions
 	// it has sent something, dies of a panic, looks into one question at a time,
 	// and neither it nor its answers can be told to end. So this one is not in the
 	// group, which it would be asked for.
-	if t.producer, err = client.NewProducer(t.bus.producerOptions(DefaultProducerGroup)...); err != nil {
+	if t.producer, err = client.NewProducer(t.bus.producerOptions(DefaultProducerGroup, newSelector())...); err != nil {
 		return nil, messaging.Unavailable(err)
 	}
 	// From here on it must not be shut down unless it was started: see

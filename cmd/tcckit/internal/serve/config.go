@@ -64,6 +64,10 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// minRelayLease is the shortest lease of a relay. Three quarters of it must exceed the 3 s after which a send to
+// a silent broker is given up, or the outage would count as a try of the message.
+const minRelayLease = 5 * time.Second
+
 // RocketMQ says how to reach the broker.
 type RocketMQ struct {
 	// NameServers are host:port each. AccessKey and SecretKey are for a broker that asks who publishes.
@@ -117,8 +121,8 @@ func (c *Config) validate() error {
 	if c.Batch < 0 {
 		errs = append(errs, fmt.Errorf("at most %d branches in a transaction: want more than 0", c.Batch))
 	}
-	if c.RelayLease < 0 || c.RelayLease > 0 && c.RelayLease < time.Second {
-		errs = append(errs, fmt.Errorf("a relay's lease of %s: want 1s or more", c.RelayLease))
+	if c.RelayLease < 0 || c.RelayLease > 0 && c.RelayLease < minRelayLease {
+		errs = append(errs, fmt.Errorf("a relay's lease of %s: want %s or more", c.RelayLease, minRelayLease))
 	}
 	errs = append(errs, c.RocketMQ.validate(), c.Housekeeping.validate())
 	if c.serves("order") || c.AskCoordinator {

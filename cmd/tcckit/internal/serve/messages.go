@@ -25,8 +25,8 @@ import (
 const (
 	// routerTimeout bounds how long handlers under way are waited for at the end.
 	routerTimeout = 20 * time.Second
-	// reconnectMax is the longest pause between two attempts to reach the broker.
-	reconnectMax = 10 * time.Second
+	// reconnectMax is about the longest pause between two attempts to reach the broker, give or take a fifth.
+	reconnectMax = 5 * time.Second
 )
 
 // consumer is a consumer with the database of its service.
@@ -102,7 +102,7 @@ func (m *messages) idle() bool { return len(m.outboxes)+len(m.consumers)+len(m.l
 // Run publishes and consumes until ctx ends. While the broker cannot be reached it tries again.
 func (m *messages) Run(ctx context.Context) {
 	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, reconnectMax
+	pause.InitialInterval, pause.MaxInterval, pause.RandomizationFactor = 100*time.Millisecond, reconnectMax, 0.2
 	for {
 		err := m.connected(ctx, pause.Reset)
 		if ctx.Err() != nil {
