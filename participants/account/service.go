@@ -16,13 +16,7 @@ import (
 var migrations embed.FS
 
 // Migrations are the service's tables, for package database.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return migrations // fs.Sub fails only for a malformed path
-	}
-	return sub
-}
+func Migrations() fs.FS { return database.Folder(migrations) }
 
 // PublicMethods are the methods that callers from outside may use.
 func PublicMethods() []string {

@@ -8,19 +8,14 @@ import (
 	"google.golang.org/grpc"
 
 	pb "github.com/tcckit/tcckit/api/gen/tcckit/dispatch/v1"
+	"github.com/tcckit/tcckit/internal/database"
 )
 
 //go:embed migrations
 var migrations embed.FS
 
 // Migrations are the service's tables, for package database.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return migrations // fs.Sub fails only for a malformed path
-	}
-	return sub
-}
+func Migrations() fs.FS { return database.Folder(migrations) }
 
 // PublicMethods are the methods that callers from outside may use: all.
 func PublicMethods() []string {
