@@ -832,8 +832,8 @@ type TransferSettled struct {
 	// by is the bank that answers.
 	By       string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
 	Credited bool   `protobuf:"varint,3,opt,name=credited,proto3" json:"credited,omitempty"`
-	// reason is UNKNOWN_ACCOUNT, ACCOUNT_CLOSED or CURRENCY_MISMATCH if it was
-	// not credited.
+	// reason is UNKNOWN_ACCOUNT, ACCOUNT_CLOSED, CURRENCY_MISMATCH or
+	// BALANCE_OVERFLOW if it was not credited.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
