@@ -56,7 +56,8 @@ func TestDecodePassesOverWhatANewerReleaseSent(t *testing.T) {
 
 func TestIDIsOneForEachSubjectOfATopic(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, event.ID("a", "1"), event.ID("a", "1"))
-	require.NotEqual(t, event.ID("a", "1"), event.ID("a", "2"))
-	require.NotEqual(t, event.ID("a", "1"), event.ID("b", "1"))
+	id := event.ID("a", "1")
+	require.Equal(t, id, event.ID("a", "1"))
+	require.NotEqual(t, id, event.ID("a", "2"))
+	require.NotEqual(t, id, event.ID("b", "1"))
 }
