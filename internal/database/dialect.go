@@ -1,5 +1,7 @@
 package database
 
+import "github.com/tcckit/tcckit/messaging"
+
 // Dialect is a family of databases. Its text names the folder of its
 // migrations.
 type Dialect string
@@ -23,11 +25,4 @@ func (d Dialect) ForUpdate() string {
 
 // Now is an expression for the database's time in Unix milliseconds. Leases
 // are compared by it, since the clocks of replicas differ.
-func (d Dialect) Now() string {
-	if d == MySQL {
-		// Not UNIX_TIMESTAMP(NOW(3)), which is ambiguous for one hour a year
-		// in a session whose time zone has summer time.
-		return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)"
-	}
-	return "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
-}
+func (d Dialect) Now() string { return messaging.Dialect(d).Now() }

@@ -41,18 +41,17 @@ func (s *Service) RestoreOrder(ctx context.Context, req *pb.RestoreOrderRequest)
 	if err != nil {
 		return nil, database.Transient(err)
 	}
-	if !restored {
-		// Another call has restored it, or else its request was sent again just
-		// now, which the next look will see.
-		if stands, err := s.orders.status(ctx, gid); err != nil || stands == pb.OrderStatus_ORDER_STATUS_UNSPECIFIED {
-			return nil, rpc.Error(codes.Unavailable, "BUSY", "the order's request is being handled: send the same again", nil)
-		}
-	}
 	if restored {
 		s.cfg.Logger.WarnContext(ctx, "an order that this database had lost was made again from its message",
 			"gid", gid, "account_id", e.GetAccountId(), "request_id", e.GetRequestId())
+		return &pb.RestoreOrderResponse{Restored: true}, nil
 	}
-	return &pb.RestoreOrderResponse{Restored: restored}, nil
+	// Another call has restored it, or else its request was sent again just
+	// now, which the next look will see.
+	if stands, err := s.orders.status(ctx, gid); err != nil || stands == pb.OrderStatus_ORDER_STATUS_UNSPECIFIED {
+		return nil, rpc.Error(codes.Unavailable, "BUSY", "the order's request is being handled: send the same again", nil)
+	}
+	return &pb.RestoreOrderResponse{}, nil
 }
 
 // unwitnessed says why an order is not restored.
