@@ -37,8 +37,8 @@ func TestNewCertificates(t *testing.T) {
 			t.Parallel()
 			serverFiles, replaceServer := files(t, "account")
 			clientFiles, replaceClient := files(t, "order")
-			client := certstest.Open(t, clientFiles)
-			s := serve(t, certstest.Open(t, serverFiles).Server())
+			client := certstest.Open(t, clientFiles).Eager()
+			s := serve(t, certstest.Open(t, serverFiles).Eager().Server())
 			standing := dial(t, s.addr, client.Client())
 			require.NoError(t, check(t, standing))
 
@@ -65,7 +65,7 @@ func TestANewCA(t *testing.T) {
 	t.Parallel()
 	before, after := certstest.NewAuthority(t), certstest.NewAuthority(t)
 	files := map[string]certs.Files{"account": before.Files(t, "account"), "order": before.Files(t, "order")}
-	account, order := certstest.Open(t, files["account"]), certstest.Open(t, files["order"])
+	account, order := certstest.Open(t, files["account"]).Eager(), certstest.Open(t, files["order"]).Eager()
 	s := serve(t, account.Server())
 	call := func() error { return check(t, dial(t, s.addr, order.Client())) }
 	require.NoError(t, call())
@@ -116,7 +116,7 @@ func TestBrokenReplacements(t *testing.T) {
 			certstest.Write(t, files, good, ca)
 			source, err := certs.Open(certs.Config{Files: files, Logger: slog.New(slog.NewTextHandler(text, nil))})
 			require.NoError(t, err)
-			s := serve(t, source.Server())
+			s := serve(t, source.Eager().Server())
 			call := func() bool { return check(t, dial(t, s.addr, ca.Source(t, "order").Client())) == nil }
 			test.destroy(files)
 			eventually(t, "it is seen", func() bool { require.True(t, call()); return text.String() != "" })
@@ -137,7 +137,7 @@ func TestAProcessKnowsItselfAfterARotation(t *testing.T) {
 	t.Parallel()
 	ca := certstest.NewAuthority(t)
 	files := ca.Files(t, "account")
-	self := certstest.Open(t, files)
+	self := certstest.Open(t, files).Eager()
 	s := serve(t, self.Server())
 	require.NoError(t, check(t, dial(t, s.addr, self.Loopback())))
 	old := certificate(t, filepath.Clean(files.Cert))

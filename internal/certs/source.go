@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// recheck is how often the files are looked at, at most.
-const recheck = time.Second
+// defaultRecheck is how often the files are looked at, at most.
+const defaultRecheck = time.Second
 
 // Config configures [Open].
 type Config struct {
@@ -35,6 +35,7 @@ type Config struct {
 // and takes a CA that did not sign the certificate.)
 type Source struct {
 	cfg       Config
+	recheck   time.Duration
 	telemetry *telemetry
 
 	mu     sync.Mutex
@@ -63,7 +64,7 @@ func Open(cfg Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, now: first, looked: now, had: map[[sha256.Size]byte]struct{}{fingerprint(first.own.Leaf): {}}}
+	s := &Source{cfg: cfg, recheck: defaultRecheck, now: first, looked: now, had: map[[sha256.Size]byte]struct{}{fingerprint(first.own.Leaf): {}}}
 	if s.telemetry, err = newTelemetry(cfg.MeterProvider, s); err != nil {
 		return nil, fmt.Errorf("certs: %w", err)
 	}
@@ -85,7 +86,7 @@ func (s *Source) Own(c *x509.Certificate) bool {
 func (s *Source) current() *set {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.looked) >= recheck {
+	if now := time.Now(); now.Sub(s.looked) >= s.recheck {
 		s.looked = now
 		s.look(now)
 	}
