@@ -13,7 +13,6 @@ import (
 
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/internal/keys"
-	"github.com/tcckit/tcckit/internal/rpc"
 	"github.com/tcckit/tcckit/tcc"
 )
 
@@ -38,6 +37,9 @@ coordinator would: the participant's own handler and barrier do the work, and ev
 
 Without --gid it looks once at all branches that are stuck and finishes those whose transaction the coordinator
 has ended, the way it decided. It does nothing about the others. "tcckit serve" does the same by itself.
+
+With mutual TLS its certificate must be one that the participant takes Confirm and Cancel from: one of serve's
+--tls-coordinators.
 
 With --gid a person decides, with --confirm or --cancel, --reason and --operator; it is for what the coordinator no
 longer knows. What the coordinator is still at, what it decided otherwise, and what it cannot be asked about is
@@ -111,14 +113,18 @@ func (r *resolve) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	client, closeClient, err := r.dtm.client()
+	source, err := r.dtm.tls.open(log)
+	if err != nil {
+		return err
+	}
+	client, closeClient, err := r.dtm.clientBy(source)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeClient()) }()
-	conn, err := rpc.Dial(r.addr, rpc.DialConfig{})
+	conn, err := connect(r.addr, source)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	store, err := openBarrier(cmd.Context(), r.dsn)

@@ -4,34 +4,59 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/cmd/tcckit/internal/dtmview"
 	"github.com/tcckit/tcckit/coordinator"
-	"github.com/tcckit/tcckit/internal/rpc"
+	"github.com/tcckit/tcckit/internal/certs"
 )
 
-// dtmFlags say where the coordinator is, for commands that only ask it: that goes by HTTP alone.
-type dtmFlags struct{ grpc, http string }
+// askTimeout bounds one question to the coordinator.
+const askTimeout = 3 * time.Second
+
+// dtmFlags say where the coordinator is, and who asks, for commands that only ask it: that goes by HTTP alone.
+type dtmFlags struct {
+	grpc, http string
+	tls        tlsFlags
+}
 
 func (d *dtmFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&d.http, "dtm-http", defaultDTMHTTP, "URL of DTM's HTTP API")
 	flags.StringVar(&d.grpc, "dtm-grpc", defaultDTMGRPC, "host:port of DTM's gRPC API, which this command does not call")
 	_ = flags.MarkHidden("dtm-grpc") // it exists
+	d.tls.register(flags)
 }
 
 // client returns a client of the coordinator, and what closes it.
 func (d *dtmFlags) client() (*coordinator.Client, func() error, error) {
-	if u, err := url.Parse(d.http); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, nil, usagef("--dtm-http %q: want http://host:port", d.http)
-	}
-	conn, err := rpc.Dial(d.grpc, rpc.DialConfig{})
+	source, err := d.tls.open(nil)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, err
 	}
-	client, err := coordinator.New(coordinator.Config{Conn: conn, HTTPURL: d.http})
+	return d.clientBy(source)
+}
+
+// clientBy is client where the TLS files are open already; source is nil without TLS.
+func (d *dtmFlags) clientBy(source *certs.Source) (*coordinator.Client, func() error, error) {
+	u, err := url.Parse(d.http)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return nil, nil, usagef("--dtm-http %q: want http://host:port or https://host:port", d.http)
+	case source != nil && u.Scheme != "https":
+		return nil, nil, usagef("--dtm-http %q: with --tls-cert want https://host:port", d.http)
+	}
+	conn, err := connect(d.grpc, source)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := coordinator.Config{Conn: conn, HTTPURL: d.http}
+	if source != nil {
+		cfg.HTTPClient = source.HTTPClient(askTimeout)
+	}
+	client, err := coordinator.New(cfg)
 	if err != nil {
 		return nil, nil, usageError{errors.Join(err, conn.Close())}
 	}
