@@ -59,7 +59,7 @@ func TestBenchMessages(t *testing.T) {
 	figures := figuresOf(t, c)
 	for _, name := range []string{
 		"relay_speedup", "relay_over_sends", "relay_per_s", "end_to_end_p50_ms", "end_to_end_p99_ms",
-		"inbox_overhead", "inbox_overhead_1", "consumed_per_s_16",
+		"inbox_overhead", "inbox_overhead_16", "consumed_per_s_16",
 		"order_announce_nothing_ms", "order_announce_outbox_ms", "order_announce_half_message_ms",
 	} {
 		require.Positive(t, figures[name], name)

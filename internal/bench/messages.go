@@ -54,9 +54,9 @@ func (c *MessagesConfig) validate() error {
 //     memory, which is a bound for any such loop;
 //   - end_to_end_p50_ms, end_to_end_p99_ms: from the answer to the commit of a
 //     message to that of its consumer's, at 100 messages a second;
-//   - inbox_overhead: the time that 16 handlers take for a message whose work is
-//     one UPDATE, over that of the UPDATE in a transaction of its own;
-//     inbox_overhead_1 is the same for one handler;
+//   - inbox_overhead: the median time of a lone message whose work is one UPDATE,
+//     over that of the same work without the inbox, in a transaction of its own;
+//     inbox_overhead_16: the same for the time that 16 handlers take a message;
 //   - consumed_per_s_16: such messages a second from the broker, with 16
 //     handlers;
 //   - order_announce_outbox_ms, order_announce_half_message_ms: the median of a

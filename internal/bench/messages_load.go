@@ -106,11 +106,15 @@ func (m *messagesRun) send(ctx context.Context, topic string, n int) error {
 // charge is the work of each message: one UPDATE.
 const charge = "UPDATE account SET available = available - 1, spent = spent + 1 WHERE id = ? AND available >= 1"
 
+func decode(msg *message.Message) (l load, err error) {
+	return l, json.Unmarshal(msg.Payload, &l)
+}
+
 // handler charges a message's account. committed is called after the commit.
 func handler(ready func(), committed func(load)) inbox.Handler {
 	return func(_ context.Context, msg *message.Message) (inbox.Work, error) {
-		var l load
-		if err := json.Unmarshal(msg.Payload, &l); err != nil {
+		l, err := decode(msg)
+		if err != nil {
 			return nil, messaging.Permanent(err)
 		}
 		ready()

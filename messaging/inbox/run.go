@@ -41,6 +41,8 @@ type run struct {
 	reason string
 	// inPlace: if it fails, the broker shall deliver it again.
 	inPlace bool
+	// apart: the row takes a round trip of its own, see opening.
+	apart bool
 
 	began time.Time
 	ready bool // the handler was asked
@@ -94,6 +96,9 @@ func (i *Inbox) prepare(ctx context.Context, r *run) error {
 func (i *Inbox) transact(ctx context.Context, r *run) error {
 	for n := 1; ; n++ {
 		err := i.transactOnce(ctx, r)
+		if errors.Is(err, errTogether) && ctx.Err() == nil {
+			err = i.transactOnce(ctx, r)
+		}
 		if c := classify(err); err == nil || c == final || n == attempts || ctx.Err() != nil {
 			return err
 		}
@@ -115,18 +120,23 @@ func (i *Inbox) transactOnce(ctx context.Context, r *run) error {
 	if err != nil {
 		return &databaseError{err}
 	}
-	t := &Tx{conn: conn}
+	t := &Tx{conn: conn, opening: i.opening(r)}
 	// After a commit this is an error of no interest.
 	defer func() { _ = t.end("ROLLBACK") }()
-	if err := i.enter(ctx, conn, r); err != nil {
-		return err
+	if r.apart || r.work == nil {
+		t.begin(ctx)
 	}
 	// A work that ignores the end of its time must not keep its locks.
 	t.keep = context.AfterFunc(ctx, t.sever)
-	if r.work != nil {
+	if r.work != nil && t.refused == nil {
 		err = guard(ctx, i.cfg.Logger, func() error { return r.work(ctx, t) })
+		// A duplicate is one whatever its work says that needed no database.
+		t.begin(ctx)
 	}
 	switch {
+	case t.refused != nil:
+		r.apart = r.apart || t.together
+		return t.refused
 	case t.ended != nil:
 		return &databaseError{t.ended}
 	case err != nil:

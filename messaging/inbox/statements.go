@@ -54,33 +54,6 @@ func newStatements(d messaging.Dialect) statements {
 	}
 }
 
-// enter begins a transaction and makes or finishes the row, in one round trip if
-// it can. It is undone with the work.
-func (i *Inbox) enter(ctx context.Context, conn *sql.Conn, r *run) error {
-	keep := i.cfg.Retention.Milliseconds()
-	query, args := i.sql.insertDone, []any{i.cfg.Consumer, r.id, keep}
-	if r.claim != "" {
-		query, args = i.sql.finish, []any{keep, i.cfg.Consumer, r.id, r.claim}
-	}
-	if i.begin.oneTrip {
-		query = strings.Join(i.begin.statements, "; ") + "; " + query
-	} else {
-		for _, s := range i.begin.statements {
-			if _, err := conn.ExecContext(ctx, s); err != nil {
-				return &databaseError{err}
-			}
-		}
-	}
-	res, err := conn.ExecContext(ctx, query, args...)
-	if isDuplicate(err) {
-		return errExists
-	}
-	if err == nil {
-		err = affected(res)
-	}
-	return own(err)
-}
-
 // park writes the row of a message that failed in its first run.
 func (i *Inbox) park(ctx context.Context, r *run, v verdict) error {
 	metadata, err := json.Marshal(r.msg.Metadata)

@@ -31,6 +31,12 @@ var (
 // the answer to COMMIT without end.
 type Tx struct {
 	conn *sql.Conn
+	// opening is what the transaction begins with, until it was sent.
+	opening *opening
+	// refused is why the transaction could not begin; together: when a
+	// statement of the work went with it.
+	refused  error
+	together bool
 	// keep stops what severs the connection at the end of the try's time, or
 	// reports that it has begun.
 	keep  func() bool
@@ -42,6 +48,9 @@ type Tx struct {
 
 // ExecContext is that of *sql.Tx.
 func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if res, sent, err := t.beginWith(ctx, query, args); sent {
+		return res, err
+	}
 	res, err := t.conn.ExecContext(ctx, query, args...)
 	return res, t.note(err)
 }
@@ -49,6 +58,7 @@ func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 // PrepareContext is that of *sql.Tx. The work must return the errors of the
 // statement's own methods.
 func (t *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	t.begin(ctx)
 	stmt, err := t.conn.PrepareContext(ctx, query)
 	if err == nil {
 		t.open = append(t.open, func() { _ = stmt.Close() })
@@ -58,6 +68,7 @@ func (t *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error
 
 // QueryContext is that of *sql.Tx.
 func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	t.begin(ctx)
 	rows, err := t.conn.QueryContext(ctx, query, args...)
 	if err == nil {
 		t.open = append(t.open, func() { _ = rows.Close() })
@@ -67,6 +78,7 @@ func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.
 
 // QueryRowContext is that of *sql.Tx.
 func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	t.begin(ctx)
 	row := t.conn.QueryRowContext(ctx, query, args...)
 	// Only Scan closes a row, whatever it scans.
 	t.open = append(t.open, func() { _ = row.Scan() })

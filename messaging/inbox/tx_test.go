@@ -59,24 +59,6 @@ func TestLeftOpen(t *testing.T) {
 	})
 }
 
-// TestTrips shows that a message costs as many round trips as its work in a
-// transaction of its own: BEGIN with the row, the statement, COMMIT.
-func TestTrips(t *testing.T) {
-	t.Parallel()
-	on(t, []kind{onMySQL, onMariaDB}, func(t *testing.T, g *ground) {
-		m := new(mortal)
-		db, err := m.open(g.kind, g.source)
-		require.NoError(t, err)
-		defer func() { require.NoError(t, db.Close()) }()
-		cfg := g.config(works)
-		cfg.DB = db
-		box := g.open(cfg)
-		m.calls.Store(0)
-		require.NoError(t, box.Handle(newMessage("a")))
-		require.EqualValues(t, 3, m.calls.Load())
-	})
-}
-
 // TestWorkIgnoresItsEnd shows that a work which goes on after its time keeps no
 // locks: its transaction is undone, and the message can be done elsewhere.
 func TestWorkIgnoresItsEnd(t *testing.T) {
