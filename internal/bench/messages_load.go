@@ -107,7 +107,8 @@ func (m *messagesRun) send(ctx context.Context, topic string, n int) error {
 const charge = "UPDATE account SET available = available - 1, spent = spent + 1 WHERE id = ? AND available >= 1"
 
 func decode(msg *message.Message) (l load, err error) {
-	return l, json.Unmarshal(msg.Payload, &l)
+	err = json.Unmarshal(msg.Payload, &l)
+	return l, err
 }
 
 // handler charges a message's account. committed is called after the commit.
