@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 
+	"github.com/tcckit/tcckit/cmd/tcckit/internal/serve"
 	"github.com/tcckit/tcckit/internal/certs"
 	"github.com/tcckit/tcckit/internal/rpc"
 )
@@ -46,4 +47,35 @@ func connect(target string, source *certs.Source) (*grpc.ClientConn, error) {
 		return nil, usageError{err}
 	}
 	return conn, nil
+}
+
+// serveTLSFlags are those of serve, which is also called by TLS.
+type serveTLSFlags struct {
+	tlsFlags
+	initiators, coordinators []string
+	publicPlaintext          bool
+}
+
+func (f *serveTLSFlags) register(flags *pflag.FlagSet) {
+	f.tlsFlags.register(flags)
+	flags.StringSliceVar(&f.initiators, tlsInitiators, nil, "with TLS: whose certificates may call Try (default order)")
+	flags.StringSliceVar(&f.coordinators, tlsCoordinators, nil, "with TLS: whose certificates may call Confirm and Cancel (default dtm)")
+	flags.BoolVar(&f.publicPlaintext, "public-plaintext", false, "with TLS: serve the public address without, behind a gateway or mesh that ends TLS")
+}
+
+const (
+	tlsInitiators   = "tls-initiators"
+	tlsCoordinators = "tls-coordinators"
+)
+
+// of takes an empty list that was given for what it says: nobody.
+func (f *serveTLSFlags) of(flags *pflag.FlagSet) serve.TLS {
+	t := serve.TLS{Files: f.files, PublicPlaintext: f.publicPlaintext}
+	if flags.Changed(tlsInitiators) {
+		t.Initiators = append([]string{}, f.initiators...)
+	}
+	if flags.Changed(tlsCoordinators) {
+		t.Coordinators = append([]string{}, f.coordinators...)
+	}
+	return t
 }

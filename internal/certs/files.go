@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 )
 
 // Files are the paths of a set of PEM files.
@@ -52,4 +53,22 @@ func (f Files) read() (*contents, error) {
 		return nil, err
 	}
 	return &c, nil
+}
+
+// Check reads the files and says, as [Open] does, what is wrong with them.
+func Check(f Files) error {
+	if err := f.Validate(); err != nil {
+		return fmt.Errorf("certs: %w", err)
+	}
+	_, err := f.load(time.Now())
+	return err
+}
+
+// load reads a whole set.
+func (f Files) load(now time.Time) (*set, error) {
+	c, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	return parse(f, c, now)
 }

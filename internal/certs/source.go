@@ -55,12 +55,8 @@ func Open(cfg Config) (*Source, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	c, err := cfg.read()
-	if err != nil {
-		return nil, err
-	}
 	now := time.Now()
-	first, err := parse(cfg.Files, c, now)
+	first, err := cfg.load(now)
 	if err != nil {
 		return nil, err
 	}

@@ -30,19 +30,20 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// serve starts an Admin and returns it with its URL.
-func serve(t *testing.T, tel *observe.Telemetry, checks map[string]observe.Check) (*observe.Admin, string) {
+// serve starts an Admin and returns its readiness and its URL.
+func serve(t *testing.T, tel *observe.Telemetry, profiles bool, checks map[string]observe.Check) (*observe.Readiness, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	admin := observe.NewAdmin(tel, slog.New(slog.DiscardHandler), checks)
+	readiness := observe.NewReadiness(checks)
+	admin := observe.NewAdmin(observe.AdminConfig{Telemetry: tel, Readiness: readiness, Profiles: profiles, Logger: slog.New(slog.DiscardHandler)})
 	served := make(chan error, 1)
 	go func() { served <- admin.Serve(l) }()
 	t.Cleanup(func() {
 		require.NoError(t, admin.Shutdown(context.Background()))
 		require.NoError(t, <-served)
 	})
-	return admin, "http://" + l.Addr().String()
+	return readiness, "http://" + l.Addr().String()
 }
 
 func newTelemetry(t *testing.T) *observe.Telemetry {
@@ -55,7 +56,7 @@ func newTelemetry(t *testing.T) *observe.Telemetry {
 
 func TestAdminReadiness(t *testing.T) {
 	var away atomic.Bool
-	admin, url := serve(t, newTelemetry(t), map[string]observe.Check{
+	readiness, url := serve(t, newTelemetry(t), false, map[string]observe.Check{
 		"database": func(context.Context) error {
 			if away.Load() {
 				return errors.New("is away")
@@ -74,7 +75,7 @@ func TestAdminReadiness(t *testing.T) {
 	require.Equal(t, http.StatusOK, code, "a process whose database is away is not to be restarted")
 
 	away.Store(false)
-	admin.Drain()
+	readiness.Drain()
 	code, body = get(t, url+"/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Equal(t, "draining\n", body)
@@ -82,7 +83,7 @@ func TestAdminReadiness(t *testing.T) {
 
 func TestAdminServesMetricsAndProfiles(t *testing.T) {
 	tel := newTelemetry(t)
-	_, url := serve(t, tel, nil)
+	_, url := serve(t, tel, true, nil)
 	counter, err := tel.MeterProvider().Meter("test").Int64Counter("tcckit.things")
 	require.NoError(t, err)
 	counter.Add(t.Context(), 3)
@@ -96,4 +97,12 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 	code, body = get(t, url+"/debug/pprof/goroutine?debug=1")
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, body, "goroutine profile")
+}
+
+func TestAdminServesNoProfilesUnasked(t *testing.T) {
+	_, url := serve(t, newTelemetry(t), false, nil)
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/profile"} {
+		code, _ := get(t, url+path)
+		require.Equal(t, http.StatusNotFound, code, path)
+	}
 }

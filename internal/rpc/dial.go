@@ -40,6 +40,10 @@ type DialConfig struct {
 // resolves to, kept alive, and without a retry policy, also if DNS publishes
 // one. Who may repeat a call knows whether it is safe; the coordinator's Submit
 // must never be. The caller closes it.
+//
+// The target is host:port, several of these separated by commas, for replicas
+// that no name resolves to, or a target of gRPC such as
+// dns:///account.shop.svc:7402.
 func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
 	if target == "" {
 		return nil, errors.New("rpc: the target to dial is empty: want host:port")
@@ -48,7 +52,7 @@ func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
 	if creds == nil {
 		creds = insecure.NewCredentials()
 	}
-	conn, err := grpc.NewClient(target,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
@@ -56,7 +60,9 @@ func Dial(target string, cfg DialConfig) (*grpc.ClientConn, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: clientPing, Timeout: pingPatience}),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(telemetry(cfg.MeterProvider, cfg.TracerProvider, cfg.Propagator)...)),
 		grpc.WithChainUnaryInterceptor(cfg.Interceptors...),
-	)
+	}
+	target, list := replicas(target)
+	conn, err := grpc.NewClient(target, append(options, list...)...)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: dial %s: %w", target, err)
 	}

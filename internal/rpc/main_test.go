@@ -38,6 +38,14 @@ func (a *accounts) Deposit(context.Context, *accountpb.DepositRequest) (*account
 	return &accountpb.DepositResponse{}, nil
 }
 
+func (a *accounts) TryDebit(context.Context, *accountpb.DebitRequest) (*accountpb.TryDebitResponse, error) {
+	return &accountpb.TryDebitResponse{}, nil
+}
+
+func (a *accounts) CancelDebit(context.Context, *accountpb.DebitRequest) (*accountpb.CancelDebitResponse, error) {
+	return &accountpb.CancelDebitResponse{}, nil
+}
+
 func (a *accounts) ConfirmDebit(context.Context, *accountpb.DebitRequest) (*accountpb.ConfirmDebitResponse, error) {
 	return &accountpb.ConfirmDebitResponse{}, nil
 }
@@ -45,7 +53,8 @@ func (a *accounts) ConfirmDebit(context.Context, *accountpb.DebitRequest) (*acco
 // served is a server that runs.
 type served struct {
 	server *rpc.Server
-	conn   *grpc.ClientConn
+	addr   string
+	conn   *grpc.ClientConn // without TLS
 	// stop ends it and returns what Serve did; it may be called again.
 	stop func() error
 }
@@ -66,9 +75,9 @@ func serve(t *testing.T, cfg rpc.ServerConfig, drain time.Duration, impl *accoun
 		defer close(done)
 		result = rpc.Serve(ctx, drain, rpc.Binding{Server: server, Listener: l})
 	}()
-	s := &served{server: server, stop: func() error { cancel(); <-done; return result }}
+	s := &served{server: server, addr: l.Addr().String(), stop: func() error { cancel(); <-done; return result }}
 	t.Cleanup(func() { _ = s.stop() })
-	s.conn, err = rpc.Dial(l.Addr().String(), rpc.DialConfig{})
+	s.conn, err = rpc.Dial(s.addr, rpc.DialConfig{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.conn.Close()) })
 	return s

@@ -54,7 +54,7 @@ func drainAll(patience time.Duration, bindings []Binding) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, b := range bindings {
-		b.Server.unhealthy()
+		b.Server.Unhealthy()
 	}
 	clean := make([]bool, len(bindings))
 	var draining sync.WaitGroup

@@ -47,6 +47,10 @@ type ServerConfig struct {
 	Keys *tcc.Keyring
 	// Credentials are the server's TLS credentials. Nil serves without TLS.
 	Credentials credentials.TransportCredentials
+	// Callers are those who may call the phases of branches, by the
+	// certificates that Credentials have demanded. Nil lets everybody call
+	// all.
+	Callers *Callers
 
 	// Logger receives what callers must not see. Nil means slog.Default.
 	Logger *slog.Logger
@@ -81,6 +85,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if len(cfg.Methods) > 0 && !cfg.Public {
 		return nil, errors.New("rpc: an internal server serves every method: Methods are for a public one")
 	}
+	if cfg.Callers != nil && (cfg.Public || cfg.Credentials == nil) {
+		return nil, errors.New("rpc: Callers are for an internal server with TLS credentials: elsewhere no certificate tells who calls a branch")
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
@@ -98,7 +105,11 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Logger.ErrorContext(ctx, "interceptor panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "internal error")
 	})
-	g := &gate{public: cfg.Public, methods: cfg.Methods}
+	guard, err := newGuard(cfg.Callers, cfg.Logger, cfg.MeterProvider)
+	if err != nil {
+		return nil, err
+	}
+	g := &gate{public: cfg.Public, methods: cfg.Methods, guard: guard}
 	w := &watching{drain: make(chan struct{})}
 	unary := []grpc.UnaryServerInterceptor{recovery.UnaryServerInterceptor(rec), g.unary}
 	stream := []grpc.StreamServerInterceptor{recovery.StreamServerInterceptor(rec), g.stream, w.stream}
@@ -148,16 +159,15 @@ func (s *Server) serve(l net.Listener) error {
 	return err
 }
 
-// unhealthy answers health checks with NOT_SERVING from now on. It is called
-// once.
-func (s *Server) unhealthy() {
-	s.health.Shutdown()
-	close(s.watching.drain)
-}
+// Unhealthy answers health checks with NOT_SERVING from now on, and goes on
+// serving: balancers are to look elsewhere before it is too late. [Serve] does
+// so by itself when it ends.
+func (s *Server) Unhealthy() { s.health.Shutdown() }
 
 // drain refuses new calls and waits for those that run; when ctx ends they are
-// cut off, and it reports false.
+// cut off, and it reports false. It is called once.
 func (s *Server) drain(ctx context.Context) bool {
+	close(s.watching.drain)
 	done := make(chan struct{})
 	go func() { defer close(done); s.grpc.GracefulStop() }()
 	select {

@@ -26,11 +26,16 @@ type Config struct {
 	Migrate bool
 
 	// Public and Internal are addresses to listen on, host:port: for what callers from outside may call,
-	// and for everything. Admin is that of metrics, health and profiles, by HTTP; empty: none.
-	Public, Internal, Admin string
+	// and for everything. Admin is that of metrics and health by HTTP, Health that of health by gRPC without
+	// TLS; empty: none.
+	Public, Internal, Admin, Health string
+	// AdminProfiles serves profiles on Admin also where it is not a loopback address.
+	AdminProfiles bool
+	// TLS is mutual TLS between this process and those that it calls and is called by.
+	TLS TLS
 
-	// DTMGRPC is host:port of the coordinator's gRPC API, DTMHTTP the URL of its HTTP API. They are for
-	// the order service, as is all until RetryInterval, and for housekeeping.
+	// DTMGRPC is where the coordinator's gRPC API is, as Participant.Addr, DTMHTTP the URL of its HTTP API.
+	// They are for the order service, as is all until RetryInterval, and for housekeeping.
 	DTMGRPC, DTMHTTP string
 	// Participants say where the services that take part in an order are reached.
 	Participants map[string]Participant
@@ -51,11 +56,12 @@ type Config struct {
 	// Keys sign and verify what begins a global transaction. Nil: nothing is signed, and everything that
 	// reaches the internal listener is believed.
 	Keys *tcc.Keyring
-	// Insecure permits to serve on other than loopback addresses without keys.
+	// Insecure permits to serve on other than loopback addresses without keys and without TLS.
 	Insecure bool
 
-	// DrainTimeout is how long calls under way are waited for at the end.
-	DrainTimeout time.Duration
+	// DrainDelay is how long calls are still taken at the end, while health checks say already that none
+	// are. DrainTimeout is how long those under way are then waited for.
+	DrainDelay, DrainTimeout time.Duration
 	// OTLPEndpoint is where traces go, see observe.Config.
 	OTLPEndpoint string
 	// Version is the program's.
@@ -112,6 +118,9 @@ func (c *Config) validate() error {
 			errs = append(errs, fmt.Errorf("service %s has no database", name))
 		}
 	}
+	if c.DrainDelay < 0 {
+		errs = append(errs, fmt.Errorf("a drain delay of %s: want 0 or more", c.DrainDelay))
+	}
 	if c.DrainTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("a drain timeout of %s: want more than 0", c.DrainTimeout))
 	}
@@ -124,7 +133,7 @@ func (c *Config) validate() error {
 	if c.RelayLease < 0 || c.RelayLease > 0 && c.RelayLease < minRelayLease {
 		errs = append(errs, fmt.Errorf("a relay's lease of %s: want %s or more", c.RelayLease, minRelayLease))
 	}
-	errs = append(errs, c.RocketMQ.validate(), c.Housekeeping.validate())
+	errs = append(errs, c.RocketMQ.validate(), c.Housekeeping.validate(), c.TLS.validate())
 	if c.serves("order") || c.AskCoordinator {
 		errs = append(errs, c.validateDTM()...)
 	}
@@ -133,11 +142,15 @@ func (c *Config) validate() error {
 
 func (c *Config) validateDTM() []error {
 	var errs []error
-	if err := validateAddress(c.DTMGRPC); err != nil {
+	if err := validateTarget(c.DTMGRPC); err != nil {
 		errs = append(errs, fmt.Errorf("DTM's gRPC address: %w", err))
 	}
-	if u, err := url.Parse(c.DTMHTTP); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		errs = append(errs, fmt.Errorf("DTM's HTTP address %q: want http://host:port", c.DTMHTTP))
+	u, err := url.Parse(c.DTMHTTP)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		errs = append(errs, fmt.Errorf("DTM's HTTP address %q: want http://host:port or https://host:port", c.DTMHTTP))
+	case c.TLS.Given() && u.Scheme != "https":
+		errs = append(errs, fmt.Errorf("DTM's HTTP address %q: with --tls-cert DTM is asked by TLS, want https://host:port", c.DTMHTTP))
 	}
 	if c.RetryInterval < 0 || c.RetryInterval%time.Second != 0 {
 		errs = append(errs, fmt.Errorf("a retry interval of %s: DTM takes whole seconds", c.RetryInterval))

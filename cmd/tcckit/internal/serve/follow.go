@@ -25,7 +25,7 @@ func newCart(_ context.Context, p *process, db *database.DB) (registrant, error)
 
 // newDispatch makes the dispatch service, which asks the order service about what it was told.
 func newDispatch(_ context.Context, p *process, db *database.DB) (registrant, error) {
-	orders, err := p.dial(p.participants["order"].Addr)
+	orders, err := p.dialParticipant(p.participants["order"])
 	if err != nil {
 		return nil, err
 	}

@@ -72,8 +72,7 @@ func (p *process) resolver(service string, db *database.DB) (*barrier.Resolver, 
 		}
 		coordinator = dtmview.New(client)
 	}
-	self, _ := reachable(p.listeners.internal)
-	conn, err := p.dial(self)
+	conn, err := p.dialSelf()
 	if err != nil {
 		return nil, err
 	}

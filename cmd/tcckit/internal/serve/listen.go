@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
 // listeners are where the process is reached.
 type listeners struct {
-	public, internal, admin net.Listener // admin is nil if there is none
+	public, internal, admin, health net.Listener // admin and health are nil if there are none
 }
 
 func (l *listeners) close() error {
 	var errs []error
-	for _, one := range []net.Listener{l.public, l.internal, l.admin} {
+	for _, one := range []net.Listener{l.public, l.internal, l.admin, l.health} {
 		if one == nil {
 			continue
 		}
@@ -29,7 +30,7 @@ func (l *listeners) close() error {
 
 // listen opens all listeners, or none.
 func listen(ctx context.Context, cfg Config) (*listeners, error) {
-	if cfg.Keys == nil && !cfg.Insecure {
+	if cfg.Keys == nil && !cfg.TLS.Given() && !cfg.Insecure {
 		for _, addr := range []string{cfg.Public, cfg.Internal} {
 			if err := requireLoopback(ctx, addr); err != nil {
 				return nil, err
@@ -40,8 +41,14 @@ func listen(ctx context.Context, cfg Config) (*listeners, error) {
 	for _, one := range []struct {
 		what, addr string
 		to         *net.Listener
-	}{{"public API", cfg.Public, &l.public}, {"internal API", cfg.Internal, &l.internal}, {"admin listener", cfg.Admin, &l.admin}} {
-		if one.addr == "" && one.to == &l.admin {
+		optional   bool
+	}{
+		{"public API", cfg.Public, &l.public, false},
+		{"internal API", cfg.Internal, &l.internal, false},
+		{"admin listener", cfg.Admin, &l.admin, true},
+		{"health listener", cfg.Health, &l.health, true},
+	} {
+		if one.addr == "" && one.optional {
 			continue
 		}
 		var config net.ListenConfig
@@ -58,8 +65,8 @@ func listen(ctx context.Context, cfg Config) (*listeners, error) {
 }
 
 // errOpen says why a process refuses to serve the network.
-var errOpen = errors.New("whoever reaches this address could make orders and confirm them: give signing keys (--keys-file or TCCKIT_KEYS), " +
-	"listen on 127.0.0.1, or say --insecure if the network lets nobody else in")
+var errOpen = errors.New("whoever reaches this address could make orders and confirm them: give certificates (--tls-cert, --tls-key, --tls-ca), " +
+	"or at least signing keys (--keys-file or TCCKIT_KEYS), listen on 127.0.0.1, or say --insecure if the network lets nobody else in")
 
 // requireLoopback returns errOpen if others than this machine may reach the address.
 func requireLoopback(ctx context.Context, addr string) error {
@@ -92,6 +99,25 @@ func validateAddress(addr string) error {
 		return fmt.Errorf("%q: want host:port with a port from 1 to 65535", addr)
 	}
 	return nil
+}
+
+// validateTarget wants what Participant.Addr says.
+func validateTarget(target string) error {
+	if strings.Contains(target, "://") {
+		return nil // gRPC's own forms, which it checks itself
+	}
+	for addr := range strings.SplitSeq(target, ",") {
+		if err := validateAddress(addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isLoopback tells whether only this machine reaches a listener.
+func isLoopback(l net.Listener) bool {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 // reachable is the address at which another process on this machine reaches a listener, and false if the

@@ -3,15 +3,16 @@ package serve
 import (
 	"context"
 	"errors"
-
-	"google.golang.org/grpc"
+	"time"
 
 	"github.com/tcckit/tcckit/coordinator"
 	"github.com/tcckit/tcckit/internal/database"
 	"github.com/tcckit/tcckit/internal/event"
-	"github.com/tcckit/tcckit/internal/rpc"
 	"github.com/tcckit/tcckit/participants/order"
 )
+
+// queryTimeout bounds one question to DTM by HTTP.
+const queryTimeout = 3 * time.Second
 
 // newOrder makes the order service, which begins global transactions and calls the other two.
 func newOrder(ctx context.Context, p *process, db *database.DB) (registrant, error) {
@@ -23,7 +24,7 @@ func newOrder(ctx context.Context, p *process, db *database.DB) (registrant, err
 	var errs []error
 	for name, peer := range map[string]*order.Peer{"order": &cfg.Order, "account": &cfg.Account, "stock": &cfg.Stock} {
 		participant := p.participants[name]
-		conn, err := p.dial(participant.Addr)
+		conn, err := p.dialParticipant(participant)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -64,21 +65,13 @@ func (p *process) coordinator() (*coordinator.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.client, err = coordinator.New(coordinator.Config{
+	cfg := coordinator.Config{
 		Conn: dtm, HTTPURL: p.cfg.DTMHTTP, Keys: p.cfg.Keys, RetryInterval: p.cfg.RetryInterval, Logger: p.cfg.Logger,
 		MeterProvider: p.telemetry.MeterProvider(), TracerProvider: p.telemetry.TracerProvider(), Propagator: p.telemetry.Propagator(),
-	})
-	return p.client, err
-}
-
-// dial connects when the connection is first used; the process closes it.
-func (p *process) dial(target string) (*grpc.ClientConn, error) {
-	conn, err := rpc.Dial(target, rpc.DialConfig{
-		MeterProvider: p.telemetry.MeterProvider(), TracerProvider: p.telemetry.TracerProvider(), Propagator: p.telemetry.Propagator(),
-	})
-	if err != nil {
-		return nil, err
 	}
-	p.own(conn)
-	return conn, nil
+	if p.tls != nil {
+		cfg.HTTPClient = p.tls.HTTPClient(queryTimeout)
+	}
+	p.client, err = coordinator.New(cfg)
+	return p.client, err
 }

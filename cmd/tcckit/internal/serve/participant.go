@@ -4,16 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 )
 
 // Participant is where a service that takes part in a global transaction is reached.
 type Participant struct {
-	// Addr is where the order service calls Try: host:port, or a target of gRPC such as
-	// dns:///account:7412. Empty, for a service of the same process: that process's internal listener.
+	// Addr is where the order service calls Try: host:port, several of these separated by commas, or a target of
+	// gRPC such as dns:///account:7412. Empty, for a service of the same process: that process's internal
+	// listener.
 	Addr string
 	// Target is where the coordinator calls Confirm and Cancel, host:port. Empty: Addr.
 	Target string
+
+	self bool // Addr is this process's own
 }
 
 // Participants are the names of the services that take part in an order's global transaction.
@@ -53,15 +55,13 @@ func participant(name string, p Participant, here bool, internal net.Listener) (
 		if p.Target == "" && !specific {
 			return p, fmt.Errorf("the internal listener is on all interfaces, so say at which host:port DTM reaches %s: --%s-target", name, name)
 		}
-		p.Addr = addr
+		p.Addr, p.self = addr, true
 	}
 	if p.Target == "" {
 		p.Target = p.Addr
 	}
-	if !strings.Contains(p.Addr, "://") {
-		if err := validateAddress(p.Addr); err != nil {
-			return p, fmt.Errorf("--%s-addr %w", name, err)
-		}
+	if err := validateTarget(p.Addr); err != nil {
+		return p, fmt.Errorf("--%s-addr %w", name, err)
 	}
 	if err := validateAddress(p.Target); err != nil {
 		return p, fmt.Errorf("--%s-target, which DTM dials: %w", name, err)

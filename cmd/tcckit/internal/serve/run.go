@@ -48,6 +48,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		messages: newMessages(cfg, telemetry), branches: branchview.New(), banks: newBankHost(),
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.openTLS(); err != nil {
+		return err
+	}
 	if p.participants, err = participants(cfg, l.internal); err != nil {
 		return err
 	}
@@ -90,11 +93,14 @@ func (p *process) servers(ctx context.Context) (public, internal *rpc.Server, er
 		Keys: p.cfg.Keys, Logger: p.cfg.Logger, MeterProvider: p.telemetry.MeterProvider(),
 		TracerProvider: p.telemetry.TracerProvider(), Propagator: p.telemetry.Propagator(),
 	}
-	if internal, err = rpc.NewServer(server); err != nil {
+	inside, outside := server, server
+	p.secureInternal(&inside)
+	if internal, err = rpc.NewServer(inside); err != nil {
 		return nil, nil, err
 	}
-	server.Public, server.Methods = true, methods
-	if public, err = rpc.NewServer(server); err != nil {
+	outside.Public, outside.Methods = true, methods
+	p.securePublic(&outside)
+	if public, err = rpc.NewServer(outside); err != nil {
 		return nil, nil, err
 	}
 	for _, r := range built {
@@ -126,64 +132,6 @@ func (p *process) openDatabase(ctx context.Context, s service) (*database.DB, er
 	p.own(db)
 	p.checks[s.name+" database"] = db.Ping
 	return db, nil
-}
-
-// serve serves until ctx ends. The public listener drains first: its calls under way need the internal one
-// of this process, or of others that end at the same time, until they are done.
-func (p *process) serve(ctx context.Context, public, internal *rpc.Server) error {
-	log := p.cfg.Logger
-	admin := observe.NewAdmin(p.telemetry, log, p.checks)
-	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopInner()
-	outer, stopOuter := context.WithCancel(ctx)
-	defer stopOuter()
-
-	drain := p.cfg.DrainTimeout / 2 // for each of two listeners
-	ends := make(chan error, 3)
-	go func() {
-		defer stopInner()
-		ends <- rpc.Serve(outer, drain, rpc.Binding{Server: public, Listener: p.listeners.public})
-	}()
-	go func() {
-		defer stopOuter()
-		ends <- rpc.Serve(inner, drain, rpc.Binding{Server: internal, Listener: p.listeners.internal})
-	}()
-	running := 2
-	if p.listeners.admin != nil {
-		running++
-		go func() {
-			defer stopOuter()
-			ends <- admin.Serve(p.listeners.admin)
-		}()
-	}
-	stopHousekeeping := p.startHousekeeping(outer)
-	log.InfoContext(ctx, "serving", p.addresses()...)
-	<-outer.Done()
-	stopHousekeeping()
-	if ctx.Err() != nil {
-		log.InfoContext(ctx, "ending: waiting for calls under way", "at_most", p.cfg.DrainTimeout.String())
-	}
-	admin.Drain()
-	<-inner.Done()
-	err := errors.Join(<-ends, <-ends)
-	if running == 3 {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminTimeout)
-		defer cancel()
-		err = errors.Join(err, admin.Shutdown(ctx), <-ends)
-	}
-	return err
-}
-
-// addresses are where the process is reached, for the log.
-func (p *process) addresses() []any {
-	attrs := []any{
-		"services", strings.Join(p.cfg.Services, ","),
-		"public", p.listeners.public.Addr().String(), "internal", p.listeners.internal.Addr().String(),
-	}
-	if p.listeners.admin != nil {
-		attrs = append(attrs, "admin", p.listeners.admin.Addr().String())
-	}
-	return attrs
 }
 
 func telemetryName(services []string) string { return "tcckit-" + strings.Join(services, "-") }

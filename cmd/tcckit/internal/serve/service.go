@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcckit/tcckit/coordinator"
 	"github.com/tcckit/tcckit/internal/branchview"
+	"github.com/tcckit/tcckit/internal/certs"
 	"github.com/tcckit/tcckit/internal/database"
 	"github.com/tcckit/tcckit/internal/event"
 	"github.com/tcckit/tcckit/internal/observe"
@@ -107,6 +108,7 @@ type process struct {
 	listeners    *listeners
 	participants map[string]Participant // complete, of those that the process calls
 	telemetry    *observe.Telemetry
+	tls          *certs.Source // nil without TLS
 	checks       map[string]observe.Check
 	client       *coordinator.Client // nil until it is needed
 	messages     *messages
