@@ -4,14 +4,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	_ "github.com/tcckit/tcckit/cmd/dtm-server/early"
+	"github.com/tcckit/tcckit/cmd/dtm-server/htpasswd"
 )
 
 // version is set by the build.
@@ -48,6 +51,10 @@ func run(args []string, stdout io.Writer) error {
 		command = "help"
 	case err != nil:
 		return usageError{err.Error()}
+	case command == "password" && flags.NArg() == 1:
+		return printPassword(flags.Arg(0), os.Stdin, stdout)
+	case command == "password":
+		return usageError{"password: want a user name"}
 	case flags.NArg() > 0:
 		return usageError{fmt.Sprintf("unexpected argument %q", flags.Arg(0))}
 	case *showVersion:
@@ -74,11 +81,26 @@ func run(args []string, stdout io.Writer) error {
 	return serve(settings)
 }
 
+// printPassword is the password command: a line for CONSOLE_PASSWORD_FILE.
+func printPassword(user string, stdin io.Reader, stdout io.Writer) error {
+	password, err := bufio.NewReader(stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the password from standard input: %w", err)
+	}
+	line, err := htpasswd.Line(user, strings.TrimRight(password, "\r\n"))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, line)
+	return err
+}
+
 const usage = `dtm-server runs the DTM coordinator.
 
 Usage:
   dtm-server [-c FILE]           serve until SIGTERM
   dtm-server migrate [-c FILE]   create the tables of the MySQL store that are missing
+  dtm-server password USER       print a line for CONSOLE_PASSWORD_FILE; reads the password from standard input
   dtm-server -version
   dtm-server -help
 
@@ -87,7 +109,21 @@ Usage:
 Environment (defaults in brackets):
   HTTP_HOST [127.0.0.1]  HTTP_PORT [36789]   HTTP API, metrics and console
   GRPC_HOST [127.0.0.1]  GRPC_PORT [36790]   gRPC API
-      DTM authenticates nobody: whoever reaches a port can end any transaction.
+      Without TLS whoever reaches a port can end any transaction.
+
+  TLS_CERT, TLS_KEY, TLS_CA   PEM files, all three or none: both APIs demand a client certificate of the CA, and
+      calls to participants go by TLS. They are read again when they change.
+  TLS_CLIENTS            names (DNS or URI, comma-separated) in the certificates of who may call the APIs;
+      default: whoever has a certificate of the CA
+  PARTICIPANT_TLS [on with TLS_CERT]   off: calls to participants stay plaintext
+
+  CONSOLE_ADDR           host:port of a listener for the console alone, behind a password, by TLS with TLS_CERT
+  CONSOLE_PASSWORD_FILE  its users: lines as from htpasswd -nB USER; read again when it changes
+  CONSOLE_PLAINTEXT [off]  on: no TLS there, because what is in front of it ends TLS
+  ADMIN_BASE_PATH        path prefix of the console behind a proxy, such as /dtm
+  PROBE_ADDR             host:port of a plaintext listener for GET /healthz, /readyz and /metrics
+  SHUTDOWN_DELAY [0s]    on SIGTERM /readyz fails at once, but calls are taken for so long
+
   STORE_DRIVER [boltdb]  boltdb, redis or mysql (DTM's postgres and sqlserver are passed through, untested)
   STORE_HOST, STORE_PORT, STORE_USER, STORE_PASSWORD, STORE_DB [dtm]
   STORE_WAIT [30s]       how long to wait for the store at start
@@ -95,7 +131,7 @@ Environment (defaults in brackets):
   DATA_DIR [.]           where boltdb keeps its file, dtm.bolt
   LOG_LEVEL [warn]       debug, info, warn or error; info writes about 6 KB per order
   UPDATE_BRANCH_SYNC [1] leave it: DTM's asynchronous update deadlocks on a SQL store
+  CRON_LOOPS [4]         how many transactions are recovered at the same time, at most
   TRANS_CRON_INTERVAL [3], RETRY_INTERVAL [10], TIMEOUT_TO_FAIL [35], REQUEST_TIMEOUT [3]   seconds
-  ADMIN_BASE_PATH        path prefix of the console behind a proxy
   DTM_DIE_WITH_STDIN     1: end when stdin is closed, as it is when the parent process has died
 `

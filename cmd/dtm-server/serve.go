@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,7 +17,10 @@ import (
 	"github.com/gin-gonic/gin"
 	"google.golang.org/grpc"
 
+	"github.com/tcckit/tcckit/cmd/dtm-server/certs"
 	"github.com/tcckit/tcckit/cmd/dtm-server/hook"
+	"github.com/tcckit/tcckit/cmd/dtm-server/htpasswd"
+	"github.com/tcckit/tcckit/cmd/dtm-server/participants"
 )
 
 // stopTimeout bounds how long calls in flight are waited for. What is cut short is safe: decisions are in
@@ -37,13 +40,17 @@ func serve(s settings) error {
 	}
 	signals, stopSignals := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stopSignals()
+	h, err := newHost(s)
+	if err != nil {
+		return err
+	}
+	defer h.end()
 	if err := waitForStore(signals, s); err != nil {
 		if signals.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	h := &host{settings: s}
 	hook.Install(h)
 	started := make(chan error, 1)
 	go func() { started <- h.start() }()
@@ -57,7 +64,7 @@ func serve(s settings) error {
 	}
 	<-signals.Done()
 	stopSignals()
-	h.stop()
+	h.drain()
 	return nil
 }
 
@@ -72,13 +79,43 @@ func dieWithStdin() {
 // host is the process's side of the patched server.
 type host struct {
 	settings settings
+	identity *certs.Identity // nil without TLS
+	password *htpasswd.File  // nil without a console listener
+	store    *storeProbe
+	calls    *participants.Caller
 
-	mu   sync.Mutex
-	http *http.Server
-	grpc *grpc.Server
+	phase     phase
+	probes    listeners // they end last
+	listeners listeners
+	patched   atomic.Bool // the server has called back
+	recovery  *recovery   // nil until it serves
 }
 
 var _ hook.Host = (*host)(nil)
+
+// newHost reads the files that are named in the settings and starts the probe listener. The host must be ended.
+func newHost(s settings) (*host, error) {
+	h := &host{settings: s}
+	var err error
+	if h.identity, err = s.tls.open(); err != nil {
+		return nil, err
+	}
+	if s.console.addr != "" {
+		if h.password, err = s.console.open(); err != nil {
+			return nil, err
+		}
+	}
+	if h.store, err = newStoreProbe(s); err != nil {
+		return nil, err
+	}
+	if s.probeAddr != "" {
+		if err := h.probes.serveHTTP("PROBE_ADDR", s.probeAddr, probe(&h.phase, h.store), nil); err != nil {
+			return nil, err
+		}
+	}
+	h.calls = newCaller(s.tls, h.identity)
+	return h, nil
+}
 
 // start runs DTM's own start, which returns when it serves.
 func (h *host) start() error {
@@ -90,12 +127,15 @@ func (h *host) start() error {
 	if api == nil {
 		return errors.New("DTM did not start")
 	}
-	if h.server() == nil { // the unpatched build serves by itself, on all interfaces
+	if !h.patched.Load() { // the unpatched build serves by itself, on all interfaces
 		addConsole(api, conf.AdminBasePath, consoleFiles())
 		h.announce(hostPort("", conf.HTTPPort), hostPort("", conf.GrpcPort))
 		return nil
 	}
+	h.recovery = startRecovery(h.settings.cronLoops, time.Duration(conf.TransCronInterval)*time.Second)
+	h.phase.now.Store(serving)
 	h.announce(h.settings.httpAddr(), h.settings.grpcAddr())
+	h.warnIfOpen()
 	return nil
 }
 
@@ -103,32 +143,35 @@ func (h *host) announce(httpAddr, grpcAddr string) {
 	fmt.Fprintf(os.Stderr, "dtm-server: %s serving http %s, grpc %s, store %s\n", version, httpAddr, grpcAddr, h.settings.dtm.Store.Driver)
 }
 
+// warnIfOpen tells when whoever reaches a port can end any transaction.
+func (h *host) warnIfOpen() {
+	for _, addr := range []string{h.settings.httpAddr(), h.settings.grpcAddr()} {
+		if h.identity == nil && !isLoopback(addr) {
+			warn("open to all", fmt.Errorf("whoever reaches %s can end any transaction; give TLS_CERT, TLS_KEY and TLS_CA", addr))
+		}
+	}
+}
+
 // ServeHTTP implements hook.Host. The console's routes are added before the first request can arrive: gin's
 // routes must not change while it serves.
 func (h *host) ServeHTTP(api *gin.Engine, _ int64) error {
+	h.patched.Store(true)
 	addConsole(api, h.settings.dtm.AdminBasePath, consoleFiles())
-	listener, err := listen("HTTP", h.settings.httpAddr())
-	if err != nil {
+	handler, config := h.secureAPI(sameOrigin(api))
+	if err := h.listeners.serveHTTP("HTTP_PORT or HTTP_HOST", h.settings.httpAddr(), handler, config); err != nil {
 		exit(err)
 	}
-	// No web page that someone on this machine visits shall end transactions: DTM takes a POST of any
-	// content type from anywhere.
-	handler := http.NewCrossOriginProtection().Handler(api)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	h.mu.Lock()
-	h.http = server
-	h.mu.Unlock()
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			exit(fmt.Errorf("HTTP server: %w", err))
+	if h.password != nil {
+		if err := h.serveConsole(api); err != nil {
+			exit(err)
 		}
-	}()
+	}
 	return nil
 }
 
 // ListenGRPC implements hook.Host.
 func (h *host) ListenGRPC(int64) (net.Listener, error) {
-	listener, err := listen("GRPC", h.settings.grpcAddr())
+	listener, err := listen("GRPC_PORT or GRPC_HOST", h.settings.grpcAddr())
 	if err != nil {
 		exit(err)
 	}
@@ -136,45 +179,34 @@ func (h *host) ListenGRPC(int64) (net.Listener, error) {
 }
 
 // GRPCServer implements hook.Host.
-func (h *host) GRPCServer(server *grpc.Server) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.grpc = server
-}
+func (h *host) GRPCServer(server *grpc.Server) { h.listeners.setGRPC(server) }
 
-func (h *host) server() *http.Server {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.http
-}
-
-// stop lets calls in flight end, within stopTimeout.
-func (h *host) stop() {
+// drain says that the process ends, serves on for SHUTDOWN_DELAY, so that who sends calls here learns of it,
+// takes up nothing new, and lets calls in flight end, within stopTimeout.
+func (h *host) drain() {
+	h.phase.now.Store(stopping)
+	<-time.After(h.settings.shutdownDelay) // a second signal ends the process at once
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	h.mu.Lock()
-	httpServer, grpcServer := h.http, h.grpc
-	h.mu.Unlock()
 	var wg sync.WaitGroup
-	if httpServer != nil {
-		wg.Go(func() { _ = httpServer.Shutdown(ctx) })
-	}
-	if grpcServer != nil {
-		wg.Go(grpcServer.GracefulStop)
-		stopAll := context.AfterFunc(ctx, grpcServer.Stop)
-		defer stopAll()
+	wg.Go(func() { h.listeners.stop(ctx) })
+	if h.recovery != nil {
+		wg.Go(func() { h.recovery.end(ctx) })
 	}
 	wg.Wait()
 }
 
-func listen(name, addr string) (net.Listener, error) {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(context.Background(), "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen: %w; set %s_PORT or %s_HOST", err, name, name)
-	}
-	return listener, nil
+// end closes what newHost opened.
+func (h *host) end() {
+	h.calls.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // probes are not waited for
+	h.probes.stop(ctx)
+	h.store.close()
 }
+
+// warn tells of something that does not end the process.
+func warn(about string, err error) { fmt.Fprintf(os.Stderr, "dtm-server: %s: %v\n", about, err) }
 
 // exit ends the process with a message. DTM would print a stack trace of its own before it.
 func exit(err error) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,17 @@ type settings struct {
 	storeWait          time.Duration
 	migrateAtStart     bool
 	dieWithStdin       bool
+	tls                tlsSettings
+	console            consoleSettings
+	probeAddr          string // host:port, or empty
+	shutdownDelay      time.Duration
+	cronLoops          int64
 	configFile         string // absolute, or empty
 	dtm                *config.Type
 }
+
+// maxCronLoops keeps a slip of the finger from starting a thousand connections to the store.
+const maxCronLoops = 64
 
 // setDefaults puts into the environment, from which DTM reads its configuration, the values on which this
 // server differs from DTM's own defaults.
@@ -54,8 +63,11 @@ func loadSettings(configFile string) (settings, error) {
 		migrateAtStart: true,
 	}
 	var err error
-	if s.storeWait, err = time.ParseDuration(envOr("STORE_WAIT", "30s")); err != nil || s.storeWait < 0 {
-		return s, fmt.Errorf("STORE_WAIT=%s: want a duration such as 30s", os.Getenv("STORE_WAIT"))
+	if s.storeWait, err = envDuration("STORE_WAIT", "30s"); err != nil {
+		return s, err
+	}
+	if err := s.loadListeners(); err != nil {
+		return s, err
 	}
 	if s.migrateAtStart, err = envSwitch("STORE_MIGRATE", true); err != nil {
 		return s, err
@@ -75,6 +87,30 @@ func loadSettings(configFile string) (settings, error) {
 		return s, err
 	}
 	return s, s.check()
+}
+
+// loadListeners reads what this program adds to DTM's listeners and loops.
+func (s *settings) loadListeners() error {
+	var err error
+	if s.tls, err = loadTLS(); err != nil {
+		return err
+	}
+	if s.console, err = loadConsole(s.tls.on()); err != nil {
+		return err
+	}
+	if s.probeAddr = os.Getenv("PROBE_ADDR"); s.probeAddr != "" {
+		if err := checkAddr("PROBE_ADDR", s.probeAddr); err != nil {
+			return err
+		}
+	}
+	if s.shutdownDelay, err = envDuration("SHUTDOWN_DELAY", "0s"); err != nil {
+		return err
+	}
+	loops := envOr("CRON_LOOPS", "4")
+	if s.cronLoops, err = strconv.ParseInt(loops, 10, 64); err != nil || s.cronLoops < 1 || s.cronLoops > maxCronLoops {
+		return fmt.Errorf("CRON_LOOPS=%s: want a number from 1 to %d", loops, maxCronLoops)
+	}
+	return nil
 }
 
 // loadDTMConfig has DTM read its configuration, and turns its panics into errors. (Stock DTM ends the process
@@ -105,10 +141,18 @@ func (s settings) check() error {
 	default:
 		return fmt.Errorf("LOG_LEVEL=%s: want debug, info, warn or error", s.dtm.LogLevel)
 	}
+	if path := s.dtm.AdminBasePath; path != "" && !isBasePath(path) {
+		return fmt.Errorf("ADMIN_BASE_PATH=%s: want a path such as /dtm", path)
+	}
 	if s.dtm.TransCronInterval < 1 {
 		return errors.New("TRANS_CRON_INTERVAL: at least 1 second")
 	}
 	return nil
+}
+
+func isBasePath(path string) bool {
+	matched, _ := regexp.MatchString(`^(/[A-Za-z0-9._~-]+)+$`, path)
+	return matched
 }
 
 func (s settings) httpAddr() string { return hostPort(s.httpHost, s.dtm.HTTPPort) }
@@ -123,6 +167,15 @@ func envOr(name, otherwise string) string {
 		return value
 	}
 	return otherwise
+}
+
+func envDuration(name, otherwise string) (time.Duration, error) {
+	value := envOr(name, otherwise)
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%s=%s: want a duration such as 30s", name, value)
+	}
+	return d, nil
 }
 
 func envSwitch(name string, otherwise bool) (bool, error) {

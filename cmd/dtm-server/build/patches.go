@@ -8,7 +8,7 @@ var submitPreparedSource []byte
 // dtmReplacements are the edits made to the copy of DTM. Each is as small as it can be; what they call lies
 // in ../hook or in an added file.
 func dtmReplacements() []replacement {
-	const svr = "dtmsvr/svr.go"
+	const svr, status = "dtmsvr/svr.go", "dtmsvr/trans_status.go"
 	return []replacement{
 		{
 			name: "listeners: imports",
@@ -34,6 +34,36 @@ func dtmReplacements() []replacement {
 			file: svr,
 			old:  `net.Listen("tcp", fmt.Sprintf(":%d", conf.GrpcPort))`,
 			new:  `hook.ListenGRPC(conf.GrpcPort)`,
+		},
+		{
+			name: "TLS of the gRPC server",
+			file: svr,
+			old:  "grpc.NewServer(grpc.ChainUnaryInterceptor(grpcRecover, grpcMetrics, dtmgimp.GrpcServerLog))",
+			new:  "grpc.NewServer(hook.GRPCOptions(grpc.ChainUnaryInterceptor(grpcRecover, grpcMetrics, dtmgimp.GrpcServerLog))...)",
+		},
+		{
+			name: "calls to participants: a connection of DTM's, which is plaintext and tried for ever",
+			file: status,
+			old:  "\tconn := dtmgimp.MustGetGrpcConn(server, true)\n",
+			new:  "",
+		},
+		{
+			name: "calls to participants: ours",
+			file: status,
+			old:  "err = conn.Invoke(ctx, method, branchPayload, &[]byte{})",
+			new:  "err = hook.Call(ctx, server, method, branchPayload)",
+		},
+		{
+			name: "calls to participants: imports",
+			file: status,
+			old:  "\t\"github.com/dtm-labs/logger\"\n",
+			new:  "\t\"github.com/dtm-labs/logger\"\n\t\"github.com/tcckit/tcckit/cmd/dtm-server/hook\"\n",
+		},
+		{
+			name: "recovery loops are the process's",
+			file: "dtmsvr/entry/main.go",
+			old:  "\tgo dtmsvr.CronExpiredTrans(-1) // start dtmsvr cron job\n",
+			new:  "",
 		},
 		{
 			name: "graceful stop of the gRPC server",

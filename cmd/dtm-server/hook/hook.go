@@ -6,6 +6,7 @@
 package hook
 
 import (
+	"context"
 	"net"
 	"sync"
 
@@ -13,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Host is what the server asks of the process around it. Every method is called at most once, before the
+// Host is what the server asks of the process around it. Every method but Call is called at most once, before the
 // server is ready.
 type Host interface {
 	// ServeHTTP serves DTM's HTTP API, with all its routes set, on the configured port. It returns once
@@ -21,8 +22,13 @@ type Host interface {
 	ServeHTTP(api *gin.Engine, port int64) error
 	// ListenGRPC binds the configured gRPC port.
 	ListenGRPC(port int64) (net.Listener, error)
+	// GRPCOptions completes the options of the gRPC server.
+	GRPCOptions(options ...grpc.ServerOption) []grpc.ServerOption
 	// GRPCServer hands over the server that will serve that listener, so that it can be stopped.
 	GRPCServer(server *grpc.Server)
+	// Call calls a participant's gRPC method at host:port with an encoded request and the outgoing metadata of
+	// ctx. It may be called concurrently.
+	Call(ctx context.Context, server, method string, request []byte) error
 }
 
 // DTM offers no way to hand it a value, its server being a set of package-level functions, so the host is
@@ -53,6 +59,16 @@ func ServeHTTP(api *gin.Engine, port int64) error { return host().ServeHTTP(api,
 
 // ListenGRPC passes the call to the installed host.
 func ListenGRPC(port int64) (net.Listener, error) { return host().ListenGRPC(port) }
+
+// GRPCOptions passes the call to the installed host.
+func GRPCOptions(options ...grpc.ServerOption) []grpc.ServerOption {
+	return host().GRPCOptions(options...)
+}
+
+// Call passes the call to the installed host.
+func Call(ctx context.Context, server, method string, request []byte) error {
+	return host().Call(ctx, server, method, request)
+}
 
 // GRPCServer passes the call to the installed host.
 func GRPCServer(server *grpc.Server) { host().GRPCServer(server) }

@@ -1,0 +1,106 @@
+// Package reload keeps a value that is made of files, such as a certificate, and makes it anew when their
+// content changes, without a restart. Nobody has to be told: the files are looked at when the value is asked
+// for. A Secret that Kubernetes mounts is replaced by moving a symbolic link, so it is the content that counts.
+package reload
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// Interval is how often the files are looked at, for Open.
+const Interval = 5 * time.Second
+
+// maxSize bounds a file; certificates and password files have a few kilobytes.
+const maxSize = 1 << 20
+
+// Value is a value that is made of files. Its methods may be called concurrently.
+type Value[T any] struct {
+	paths  []string
+	parse  func(contents [][]byte) (T, error)
+	report func(error)
+	every  time.Duration
+
+	mu      sync.Mutex
+	current T
+	seen    [sha256.Size]byte // what the files held when they were last read, good or not
+	looked  time.Time
+	failing string // the failure that was reported last
+}
+
+// Open reads the files and makes the value of their contents, in the order of paths. They are looked at again at
+// most once in every. Later failures are given to report, each once; the last good value stays in use meanwhile.
+func Open[T any](every time.Duration, parse func(contents [][]byte) (T, error), report func(error), paths ...string) (*Value[T], error) {
+	v := &Value[T]{paths: paths, parse: parse, report: report, every: every, looked: time.Now()}
+	contents, sum, err := v.read()
+	if err != nil {
+		return nil, err
+	}
+	v.seen = sum
+	v.current, err = parse(contents)
+	return v, err
+}
+
+// Get returns the value, made anew if the files have changed.
+func (v *Value[T]) Get() T {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if now := time.Now(); now.Sub(v.looked) >= v.every {
+		v.looked = now
+		v.refresh()
+	}
+	return v.current
+}
+
+func (v *Value[T]) refresh() {
+	contents, sum, err := v.read()
+	if err == nil && sum == v.seen {
+		return
+	}
+	var next T
+	if err == nil {
+		v.seen = sum
+		next, err = v.parse(contents)
+	}
+	if err != nil {
+		if err.Error() != v.failing {
+			v.failing = err.Error()
+			v.report(fmt.Errorf("%w; what was read before stays in use", err))
+		}
+		return
+	}
+	v.failing, v.current = "", next
+}
+
+func (v *Value[T]) read() (contents [][]byte, sum [sha256.Size]byte, err error) {
+	hash := sha256.New()
+	for _, path := range v.paths {
+		content, err := readFile(path)
+		if err != nil {
+			return nil, sum, err
+		}
+		contents = append(contents, content)
+		fmt.Fprintf(hash, "%d\n%s", len(content), content)
+	}
+	return contents, [sha256.Size]byte(hash.Sum(nil)), nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > maxSize {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxSize)
+	}
+	return content, nil
+}
