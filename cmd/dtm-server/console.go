@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -44,6 +45,22 @@ func readIndex(files fs.FS) ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	return fs.ReadFile(files, "index.html")
+}
+
+// belowBase serves what the console's pages call below basePath, too, as they do behind a proxy that passes on
+// nothing else.
+func belowBase(basePath string, api http.Handler) http.Handler {
+	if basePath == "" {
+		return api
+	}
+	below := http.StripPrefix(basePath, api)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, basePath+"/api/") {
+			below.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // adjustIndex puts the base path into the built page, as DTM's own main does.

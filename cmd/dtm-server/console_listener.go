@@ -23,7 +23,8 @@ func (s consoleSettings) open() (*htpasswd.File, error) {
 // serveConsole serves the console of api on its own listener.
 func (h *host) serveConsole(api http.Handler) error {
 	s := h.settings.console
-	handler := withPassword(h.password, sameOrigin(consoleOnly(h.settings.dtm.AdminBasePath, api)))
+	base := h.settings.dtm.AdminBasePath
+	handler := withPassword(h.password, belowBase(base, sameOrigin(consoleOnly(base, api))))
 	if h.identity == nil || s.plaintext {
 		return h.listeners.serveHTTP("CONSOLE_ADDR", s.addr, handler, nil)
 	}

@@ -157,7 +157,7 @@ func (h *host) warnIfOpen() {
 func (h *host) ServeHTTP(api *gin.Engine, _ int64) error {
 	h.patched.Store(true)
 	addConsole(api, h.settings.dtm.AdminBasePath, consoleFiles())
-	handler, config := h.secureAPI(sameOrigin(api))
+	handler, config := h.secureAPI(belowBase(h.settings.dtm.AdminBasePath, sameOrigin(api)))
 	if err := h.listeners.serveHTTP("HTTP_PORT or HTTP_HOST", h.settings.httpAddr(), handler, config); err != nil {
 		exit(err)
 	}

@@ -13,6 +13,9 @@ import (
 
 const modulePath = "github.com/tcckit/tcckit/cmd/dtm-server"
 
+// versionSuffix tells the patched server, and its console, from DTM's own.
+const versionSuffix = "+tcckit"
+
 // A builder makes one binary.
 type builder struct {
 	out     string // absolute path of the binary
@@ -35,9 +38,11 @@ func (b *builder) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c := consoleBuilder{module: dtm, work: work, dest: filepath.Join(b.goTool.dir, "console"), log: b.log}
+	c := consoleBuilder{
+		module: dtm, replacements: consoleReplacements(), work: work, dest: filepath.Join(b.goTool.dir, "console"), log: b.log,
+	}
 	consoleKey, err := c.ensure(ctx, b.console)
-	if err != nil {
+	if err != nil || b.console == consoleOnly {
 		return err
 	}
 	key, err := b.inputs(ctx, dtm, consoleKey)
@@ -84,7 +89,7 @@ func (b *builder) compile(ctx context.Context, dtm dtmModule, work string, conso
 			return err
 		}
 		args = append(args, "-modfile="+modfile)
-		version += "+tcckit"
+		version += versionSuffix
 	}
 	if console {
 		args = append(args, "-tags=console")

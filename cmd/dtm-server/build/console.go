@@ -21,14 +21,15 @@ const (
 	consoleAuto consoleMode = "auto" // when npm is there; a failure is a warning
 	consoleOn   consoleMode = "on"   // a failure is an error
 	consoleOff  consoleMode = "off"
+	consoleOnly consoleMode = "only" // on, and the binary is not
 )
 
 func parseConsoleMode(s string) (consoleMode, error) {
 	switch m := consoleMode(s); m {
-	case consoleAuto, consoleOn, consoleOff:
+	case consoleAuto, consoleOn, consoleOff, consoleOnly:
 		return m, nil
 	default:
-		return "", fmt.Errorf("-console=%s: want auto, on or off", s)
+		return "", fmt.Errorf("-console=%s: want auto, on, off or only", s)
 	}
 }
 
@@ -37,10 +38,16 @@ const npmTimeout = 10 * time.Minute
 
 // consoleBuilder builds the module's admin folder, DTM's web console, into dest for embedding.
 type consoleBuilder struct {
-	module dtmModule
-	work   string
-	dest   string
-	log    io.Writer
+	module       dtmModule
+	replacements []replacement
+	work         string
+	dest         string
+	log          io.Writer
+}
+
+// env names the version of the server that the console expects; it warns of another.
+func (c consoleBuilder) env() []string {
+	return []string{"VITE_ADMIN_VERSION=" + c.module.Version + versionSuffix}
 }
 
 // steps are the commands that build the console. The lock file pins each package with its hash. Install
@@ -54,7 +61,7 @@ func (c consoleBuilder) steps() [][]string {
 
 func (c consoleBuilder) key() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %s %q\n", c.module.Version, c.module.Sum, c.steps())
+	fmt.Fprintf(h, "%s %s %q %q %q\n", c.module.Version, c.module.Sum, c.steps(), c.replacements, c.env())
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 
@@ -85,7 +92,7 @@ func (c consoleBuilder) ensure(ctx context.Context, mode consoleMode) (string, e
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		if mode == consoleOn {
+		if mode == consoleOn || mode == consoleOnly {
 			return "", fmt.Errorf("console: %w", err)
 		}
 		fmt.Fprintf(c.log, "warning: building without DTM's console: %v\n", err)
@@ -103,6 +110,9 @@ func (c consoleBuilder) build(ctx context.Context) error {
 	defer func() { _ = os.RemoveAll(temp) }()
 	admin := filepath.Join(temp, "admin")
 	if err := os.CopyFS(admin, os.DirFS(filepath.Join(c.module.Dir, "admin"))); err != nil {
+		return err
+	}
+	if err := applyPatches(admin, c.replacements, nil); err != nil {
 		return err
 	}
 	for _, step := range c.steps() {
@@ -126,7 +136,7 @@ func (c consoleBuilder) runStep(ctx context.Context, dir string, step []string) 
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, step[0], step[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "VITE_ADMIN_VERSION="+c.module.Version)
+	cmd.Env = append(os.Environ(), c.env()...)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {

@@ -63,7 +63,7 @@ func TestConsoleIsBuiltOnce(t *testing.T) {
 		require.NotEmpty(t, key)
 	}
 	require.Equal(t, "page\n", read(t, filepath.Join(b.dest, "index.html")))
-	require.Equal(t, "npm v1\nnpx v1\n", read(t, b.runs))
+	require.Equal(t, "npm v1+tcckit\nnpx v1+tcckit\n", read(t, b.runs))
 	require.Empty(t, b.left(t))
 
 	b.module.Sum = "h1:y"
@@ -107,11 +107,11 @@ func TestConsoleThatCannotBeBuilt(t *testing.T) {
 
 func TestConsoleModes(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"auto", "on", "off"} {
+	for _, mode := range []string{"auto", "on", "off", "only"} {
 		got, err := parseConsoleMode(mode)
 		require.NoError(t, err)
 		require.Equal(t, consoleMode(mode), got)
 	}
 	_, err := parseConsoleMode("yes")
-	require.ErrorContains(t, err, "auto, on or off")
+	require.ErrorContains(t, err, "auto, on, off or only")
 }

@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	flags := flag.NewFlagSet("build", flag.ExitOnError)
 	out := flags.String("o", filepath.Join("..", "..", "bin", "dtm-server"), "the binary to write, relative to the working directory")
 	stock := flags.Bool("stock", false, "build DTM as it is, unpatched and without console, for tests against it: it listens on all interfaces")
-	console := flags.String("console", "auto", "DTM's console: auto (when npm is there and works), on (or fail), off")
+	console := flags.String("console", "auto", "DTM's console: auto (when npm is there and works), on (or fail), off, only (on, and no binary: for a stage of a Dockerfile)")
 	goos := flags.String("goos", "", "target system (default: this one)")
 	goarch := flags.String("goarch", "", "target architecture (default: this one)")
 	force := flags.Bool("force", false, "build even if nothing has changed")

@@ -94,13 +94,16 @@ func TestOurPatchesFitThePinnedModule(t *testing.T) {
 func TestAChangedModuleIsRefused(t *testing.T) {
 	t.Parallel()
 	dtm := pinnedDTM(t)
-	for _, r := range dtmReplacements() {
-		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
-			file := filepath.FromSlash(r.file)
-			content := read(t, filepath.Join(dtm.Dir, file))
-			dir := tree(t, map[string]string{r.file: strings.Replace(content, r.old, "\n// changed\n", 1)})
-			require.ErrorContains(t, applyPatches(dir, []replacement{r}, nil), r.name)
-		})
+	for root, replacements := range map[string][]replacement{".": dtmReplacements(), "admin": consoleReplacements()} {
+		for _, r := range replacements {
+			t.Run(r.name, func(t *testing.T) {
+				t.Parallel()
+				content := read(t, filepath.Join(dtm.Dir, root, filepath.FromSlash(r.file)))
+				dir := tree(t, map[string]string{r.file: content})
+				require.NoError(t, applyPatches(dir, []replacement{r}, nil))
+				dir = tree(t, map[string]string{r.file: strings.Replace(content, r.old, "\n// changed\n", 1)})
+				require.ErrorContains(t, applyPatches(dir, []replacement{r}, nil), r.name)
+			})
+		}
 	}
 }

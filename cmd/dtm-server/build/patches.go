@@ -5,10 +5,14 @@ import _ "embed"
 //go:embed added/submit_prepared.go.txt
 var submitPreparedSource []byte
 
+//go:embed added/redis_reset.go.txt
+var redisResetSource []byte
+
 // dtmReplacements are the edits made to the copy of DTM. Each is as small as it can be; what they call lies
 // in ../hook or in an added file.
 func dtmReplacements() []replacement {
 	const svr, status = "dtmsvr/svr.go", "dtmsvr/trans_status.go"
+	const boltdb = "dtmsvr/storage/boltdb/boltdb.go"
 	return []replacement{
 		{
 			name: "listeners: imports",
@@ -84,9 +88,56 @@ func dtmReplacements() []replacement {
 		},
 		{
 			name: "the database file, which holds payloads, is its owner's alone",
-			file: "dtmsvr/storage/boltdb/boltdb.go",
+			file: boltdb,
 			old:  `bolt.Open("./dtm.bolt", 0666,`,
 			new:  `bolt.Open("./dtm.bolt", 0600,`,
+		},
+		{
+			name: "boltdb: what is reset is due",
+			file: boltdb,
+			old: `		g.NextCronTime = now
+		g.UpdateTime = now
+		tPutGlobal(t, g)
+		return nil
+`,
+			new: `		if g.IsFinished() {
+			return nil
+		}
+		tDelIndex(t, g.NextCronTime.Unix(), g.Gid)
+		g.NextCronTime = now
+		g.UpdateTime = now
+		tPutGlobal(t, g)
+		tPutIndex(t, now.Unix(), g.Gid)
+		return nil
+`,
+		},
+		{
+			name: "boltdb: a failed call does not undo a forced stop, nor leave an entry behind by which the transaction is due twice",
+			file: boltdb,
+			old: `		if g == nil || g.Gid != global.Gid {
+			return storage.ErrNotFound
+		}
+		tDelIndex(t, oldUnix, global.Gid)
+`,
+			new: `		if g == nil || g.Status != global.Status {
+			return storage.ErrNotFound
+		}
+		tDelIndex(t, oldUnix, global.Gid)
+		tDelIndex(t, g.NextCronTime.Unix(), global.Gid)
+`,
+		},
+		{
+			name: "redis: what is reset is due",
+			file: "dtmsvr/storage/redis/redis.go",
+			old: `	now := dtmutil.GetNextTime(0)
+	global.NextCronTime = now
+	global.UpdateTime = now
+	key := conf.Store.RedisPrefix + "_g_" + global.Gid
+	_, err := redisGet().Set(ctx, key, dtmimp.MustMarshalString(global), time.Duration(conf.Store.DataExpire)*time.Second).Result()
+	return err
+`,
+			new: `	return resetCronTime(global)
+`,
 		},
 		{
 			name: "a bad configuration is told without a stack trace",
@@ -113,5 +164,18 @@ func dtmReplacements() []replacement {
 func dtmAdditions() []addition {
 	return []addition{
 		{file: "dtmsvr/submit_prepared.go", content: submitPreparedSource},
+		{file: "dtmsvr/storage/redis/reset.go", content: redisResetSource},
+	}
+}
+
+// consoleReplacements are the edits made to the copy of DTM's console, its admin folder.
+func consoleReplacements() []replacement {
+	return []replacement{
+		{
+			name: "console: its calls go below the base path, as its pages do",
+			file: "src/utils/request.ts",
+			old:  "    timeout: 60000\n",
+			new:  "    baseURL: window.basePath,\n    timeout: 60000\n",
+		},
 	}
 }
