@@ -17,7 +17,8 @@ import (
 // nothing of it persists. Rows must be closed before the work returns.
 //
 // [Tx.Queue] is the fast form of work. A branch that only queues costs two
-// round trips, and holds no connection while its work function runs.
+// round trips, and holds no connection while its work function runs. Work that
+// begins with an Exec saves a round trip too: the barrier row goes with it.
 type Tx interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)

@@ -102,14 +102,14 @@ func (r *round) run() []*round {
 func (r *round) attempt(ctx context.Context) (special []*share, err error) {
 	p := newPlan(r.shares)
 	r.open = true
-	counts, err := trip(ctx, r.lease, true, p.steps)
+	did, err := trip(ctx, r.lease, true, p.steps)
 	if err != nil {
 		return nil, err
 	}
-	if !p.rowsMatch(counts) {
+	if !p.rowsMatch(did.rows) {
 		return nil, errRowsChanged
 	}
-	if special = p.judge(counts); len(special) > 0 {
+	if special = p.judge(did.rows); len(special) > 0 {
 		return special, nil
 	}
 	if special = r.askWhy(ctx, p); len(special) > 0 {

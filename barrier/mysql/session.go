@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/tcckit/tcckit/barrier"
@@ -65,9 +66,32 @@ func (s *session) Alive(err error) bool { return alive(err) }
 
 // Enter implements sqlbranch.Session.
 func (s *session) Enter(ctx context.Context, response []byte, stmts []barrier.Stmt) (sqlbranch.Entry, []int64, error) {
+	if !s.stepwise {
+		entry, did, err := s.enter(ctx, response, stmts)
+		return entry, did.rows, err
+	}
+	entry, _, err := s.enter(ctx, response, nil)
+	if entry != sqlbranch.Entered || err != nil {
+		return entry, nil, err
+	}
+	counts, err := s.Run(ctx, stmts)
+	return entry, counts, err
+}
+
+// EnterWith implements sqlbranch.Session.
+func (s *session) EnterWith(ctx context.Context, stmt barrier.Stmt) (sqlbranch.Entry, sql.Result, bool, error) {
+	if s.stepwise || !s.store.facts.multi {
+		return 0, nil, false, nil
+	}
+	entry, did, err := s.enter(ctx, nil, []barrier.Stmt{stmt})
+	return entry, did, true, err
+}
+
+// enter begins with stmts in the same round trip, and returns what they did.
+func (s *session) enter(ctx context.Context, response []byte, stmts []barrier.Stmt) (sqlbranch.Entry, effects, error) {
 	lease, err := sqlbranch.Acquire(ctx, s.store.db)
 	if err != nil {
-		return 0, nil, err
+		return 0, effects{}, err
 	}
 	s.lease, s.open = lease, true
 	steps := s.begin()
@@ -77,23 +101,14 @@ func (s *session) Enter(ctx context.Context, response []byte, stmts []barrier.St
 		steps = append(steps, step{query: savepoint})
 	}
 	business := len(steps)
-	if !s.stepwise {
-		steps = appendStmts(steps, stmts)
-	}
-	counts, err := s.trip(ctx, steps)
+	did, err := trip(ctx, s.lease, s.store.facts.multi, appendStmts(steps, stmts))
 	s.store.waited(sqlbranch.Share{Call: s.call, Stmts: stmts}, err)
 	if err != nil {
-		return 0, nil, err
+		return 0, effects{}, err
 	}
-	entry, err := s.entry(ctx, counts[row])
-	if entry != sqlbranch.Entered || err != nil {
-		return entry, nil, err
-	}
-	if s.stepwise {
-		counts, err = s.Run(ctx, stmts)
-		return entry, counts, err
-	}
-	return entry, counts[business:], nil
+	entry, err := s.entry(ctx, did.rows[row])
+	did.rows = did.rows[business:]
+	return entry, did, err
 }
 
 // begin returns the steps that begin a transaction. Connections that the
@@ -209,5 +224,6 @@ func (s *session) Close() {
 
 // trip runs steps in as few round trips as the connection allows.
 func (s *session) trip(ctx context.Context, steps []step) ([]int64, error) {
-	return trip(ctx, s.lease, s.store.facts.multi, steps)
+	did, err := trip(ctx, s.lease, s.store.facts.multi, steps)
+	return did.rows, err
 }

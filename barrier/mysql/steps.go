@@ -45,40 +45,54 @@ func digits(b []byte) any {
 	return hex.EncodeToString(b)
 }
 
+// effects is what steps did: the rows that each affected, and the id that the
+// last one made. It is the sql.Result of the last one.
+type effects struct {
+	rows   []int64
+	lastID int64
+}
+
+// LastInsertId implements sql.Result.
+func (e effects) LastInsertId() (int64, error) { return e.lastID, nil }
+
+// RowsAffected implements sql.Result.
+func (e effects) RowsAffected() (int64, error) { return e.rows[len(e.rows)-1], nil }
+
 // trip runs steps, in one round trip if multi says that the connection can,
-// and returns the rows that each affected. After an error, steps before the
-// failing one have run.
-func trip(ctx context.Context, l *sqlbranch.Lease, multi bool, steps []step) ([]int64, error) {
-	counts, err := exec(ctx, l, multi && len(steps) > 1, steps)
+// and returns what they did. After an error, steps before the failing one have
+// run.
+func trip(ctx context.Context, l *sqlbranch.Lease, multi bool, steps []step) (effects, error) {
+	did, err := exec(ctx, l, multi && len(steps) > 1, steps)
 	if classify(err) == sqlbranch.Away {
 		// The server takes no writes any more; the next connection may lead
 		// to its successor.
 		l.Spoil()
 	}
 	if errors.Is(err, driver.ErrSkip) {
-		return nil, errors.New("barrier/mysql: the arguments do not fit the server's max_allowed_packet")
+		return effects{}, errors.New("barrier/mysql: the arguments do not fit the server's max_allowed_packet")
 	}
-	return counts, err
+	return did, err
 }
 
-func exec(ctx context.Context, l *sqlbranch.Lease, together bool, steps []step) ([]int64, error) {
+func exec(ctx context.Context, l *sqlbranch.Lease, together bool, steps []step) (effects, error) {
 	if !together {
 		return oneByOne(ctx, l, steps)
 	}
 	text, args := join(steps)
 	res, err := l.Exec(ctx, text, args...)
 	if err != nil {
-		return nil, err
+		return effects{}, err
 	}
 	all, ok := res.(mysqldriver.Result)
 	if !ok {
-		return nil, fmt.Errorf("barrier/mysql: the driver's result is a %T", res)
+		return effects{}, fmt.Errorf("barrier/mysql: the driver's result is a %T", res)
 	}
-	counts := all.AllRowsAffected()
-	if len(counts) != len(steps) {
-		return nil, fmt.Errorf("barrier/mysql: %d statements gave %d results", len(steps), len(counts))
+	did := effects{rows: all.AllRowsAffected()}
+	if len(did.rows) != len(steps) {
+		return effects{}, fmt.Errorf("barrier/mysql: %d statements gave %d results", len(steps), len(did.rows))
 	}
-	return counts, nil
+	did.lastID, err = all.LastInsertId()
+	return did, err
 }
 
 func join(steps []step) (string, []any) {
@@ -100,16 +114,19 @@ func join(steps []step) (string, []any) {
 	return text.String(), args
 }
 
-func oneByOne(ctx context.Context, l *sqlbranch.Lease, steps []step) ([]int64, error) {
-	counts := make([]int64, len(steps))
+func oneByOne(ctx context.Context, l *sqlbranch.Lease, steps []step) (effects, error) {
+	did := effects{rows: make([]int64, len(steps))}
 	for i, st := range steps {
 		res, err := l.Exec(ctx, st.query, st.args...)
 		if err != nil {
-			return nil, err
+			return effects{}, err
 		}
-		if counts[i], err = res.RowsAffected(); err != nil {
-			return nil, err
+		if did.rows[i], err = res.RowsAffected(); err != nil {
+			return effects{}, err
+		}
+		if did.lastID, err = res.LastInsertId(); err != nil {
+			return effects{}, err
 		}
 	}
-	return counts, nil
+	return did, nil
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -77,6 +78,11 @@ func (s *session) Enter(ctx context.Context, response []byte, stmts []barrier.St
 	}
 	counts, err := s.Run(ctx, stmts)
 	return entry, counts, err
+}
+
+// EnterWith implements sqlbranch.Session: see [Store.Session].
+func (s *session) EnterWith(context.Context, barrier.Stmt) (sqlbranch.Entry, sql.Result, bool, error) {
+	return 0, nil, false, nil
 }
 
 // row brings the barrier row into the phase's state.

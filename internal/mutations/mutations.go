@@ -33,8 +33,8 @@ func transactionBugs() []mutation {
 			name: "the barrier row is committed before the business",
 			edits: []edit{{
 				session,
-				"	business := len(steps)\n	if !s.stepwise {",
-				"	steps = append(steps, step{query: commit}, step{query: start}, step{query: savepoint})\n	business := len(steps)\n	if !s.stepwise {",
+				"	business := len(steps)\n",
+				"	steps = append(steps, step{query: commit}, step{query: start}, step{query: savepoint})\n	business := len(steps)\n",
 			}},
 			test: oneByOne + "WorkErrors/NothingPersists/direct",
 			says: "the state of g1-",
@@ -204,7 +204,7 @@ func queueBugs() []mutation {
 		{
 			name: "who must run alone does so before its batch is rolled back",
 			edits: []edit{
-				{batch, "	if special = p.judge(counts); len(special) > 0 {\n", "	if special = p.judge(counts); len(special) > 0 {\n		r.sendAway(special)\n"},
+				{batch, "	if special = p.judge(did.rows); len(special) > 0 {\n", "	if special = p.judge(did.rows); len(special) > 0 {\n		r.sendAway(special)\n"},
 				{batch, "	r.sendAway(special)\n	rest := ", "	rest := "},
 			},
 			test: together + "CrowdGuards/OtherwiseThatHangs",

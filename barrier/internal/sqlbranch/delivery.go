@@ -2,9 +2,11 @@ package sqlbranch
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tcckit/tcckit/barrier"
@@ -24,8 +26,12 @@ func EndContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // LookError says that the delivery must be rolled back and that the barrier
 // row must be read to know what to answer. Cause is the error of the phase's
 // first round trip, in which the business runs before the barrier's answer is
-// known; it stands only if the row says that the business may run.
-type LookError struct{ Cause error }
+// known; it stands only if the row says that the business may run, and if it is
+// not that of a direct statement.
+type LookError struct {
+	Cause  error
+	Direct bool
+}
 
 func (e *LookError) Error() string {
 	if e.Cause == nil {
@@ -57,6 +63,8 @@ type delivery struct {
 	entry Entry
 	// failed is the first queued statement whose guard failed.
 	failed *barrier.Stmt
+	// direct says that the transaction began with a direct statement.
+	direct bool
 }
 
 // Errors with which the transaction's begin stops work that has nothing more
@@ -71,7 +79,7 @@ var (
 // the database's own, which the store classifies.
 func Deliver(ctx context.Context, s Session, g Group, call barrier.Call, work barrier.Work) (barrier.Result, error) {
 	d := &delivery{call: call, session: s, group: g}
-	d.tx = &tx{guard: &guard{open: d.open, syntax: s.Syntax(), may: mayRun}}
+	d.tx = &tx{guard: &guard{open: d.open, openWith: d.openWith, syntax: s.Syntax(), may: mayRun}}
 	res, err := d.run(ctx, work)
 	if err == nil && res.Outcome == tcc.Done {
 		// The connection is back in the pool: what is called here may deliver
@@ -143,6 +151,31 @@ func (d *delivery) open(ctx context.Context) (driver.Conn, error) {
 		return nil, errGuard
 	}
 	return d.session.Lease().Conn, nil
+}
+
+// openWith begins the transaction with work's first direct statement. sent is
+// false if it must run after the beginning.
+func (d *delivery) openWith(ctx context.Context, query string, args []any) (res sql.Result, sent bool, err error) {
+	if d.entry != 0 || d.tx.queueErr != nil || len(d.tx.queued) > 0 {
+		return nil, false, nil
+	}
+	// The rules are those of what is queued, for the same reasons.
+	query, err = d.tx.guard.syntax.checkStatement(query, mayQueue)
+	if err != nil || strings.Count(query, "?") != len(args) {
+		return nil, false, nil
+	}
+	e, res, sent, err := d.session.EnterWith(ctx, barrier.Stmt{Query: query, Args: args})
+	if !sent {
+		return nil, false, err
+	}
+	d.direct, d.entry = true, e
+	if err == nil && e != Entered {
+		err = errSettled
+	}
+	if err != nil {
+		return nil, true, err
+	}
+	return res, true, nil
 }
 
 func (d *delivery) enter(ctx context.Context, response []byte, stmts []barrier.Stmt) error {
@@ -260,7 +293,7 @@ func (d *delivery) join(ctx context.Context, response []byte, stmts []barrier.St
 func (d *delivery) afterFailure(ctx context.Context, e *statementError) error {
 	switch {
 	case d.entry != Entered:
-		return &LookError{Cause: e}
+		return &LookError{Cause: e, Direct: d.direct}
 	case e.work != nil && d.session.Alive(e.failure):
 		return d.refuse(ctx, e.work)
 	}

@@ -178,10 +178,13 @@ func (r *runner) look(ctx context.Context, e *LookError) (res barrier.Result, ag
 	}
 	switch action, _ := barrier.Decide(row.State, r.call.Branch.Phase); action {
 	case barrier.Run:
-		if e.Cause != nil {
-			return barrier.Result{}, false, e.Cause
+		if e.Direct {
+			// What the work makes of its statement's failure counts only where
+			// the transaction goes on after it.
+			r.stepwise = true
+			return barrier.Result{}, true, nil
 		}
-		return barrier.Result{}, true, nil
+		return barrier.Result{}, e.Cause == nil, e.Cause
 	case barrier.Remember:
 		// The business, which should not have run, failed before the barrier's
 		// answer could be read.

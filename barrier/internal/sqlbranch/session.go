@@ -2,6 +2,7 @@ package sqlbranch
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/tcckit/tcckit/barrier"
 	"github.com/tcckit/tcckit/tcc"
@@ -23,13 +24,17 @@ const (
 )
 
 // Session is one database transaction of one delivery. Its methods are called
-// in the order Enter, then Run and Undo any number of times, then one of
+// in the order Enter or EnterWith, then Run and Undo any number of times, then one of
 // Reject and Commit; Close is called last, always.
 type Session interface {
 	// Enter begins the transaction, brings the barrier row into the phase's
 	// state, sets a savepoint and runs stmts. response is stored with a Try's
 	// row. counts are the rows that each of stmts changed.
 	Enter(ctx context.Context, response []byte, stmts []barrier.Stmt) (e Entry, counts []int64, err error)
+	// EnterWith is Enter with a direct statement of the work, an INSERT, UPDATE,
+	// DELETE or REPLACE, in the same round trip. sent is false, and nothing has
+	// happened, if the session has them apart.
+	EnterWith(ctx context.Context, stmt barrier.Stmt) (e Entry, res sql.Result, sent bool, err error)
 	// Syntax is how the database writes statements.
 	Syntax() Syntax
 	// Alive reports whether the transaction is as it was before the statement

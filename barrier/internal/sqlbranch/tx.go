@@ -26,6 +26,9 @@ func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 	if t.readOnly {
 		return nil, t.guard.done(fmt.Errorf("%w: Otherwise may only read", errRefused))
 	}
+	if res, sent, err := t.guard.execFirst(ctx, query, args); sent {
+		return res, err
+	}
 	return t.pool(ctx).ExecContext(ctx, query, args...)
 }
 
