@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tcckit/tcckit/internal/certs"
 	"github.com/tcckit/tcckit/internal/freeport"
 )
 
@@ -26,11 +27,20 @@ type Config struct {
 	// HTTPAddr and GRPCAddr are where it listens, host:port; empty: a free loopback port, which stays the
 	// same over a Restart. The stock build takes the port alone.
 	HTTPAddr, GRPCAddr string
+	// TLS is mutual TLS; nil: none. The stock build has none.
+	TLS *TLS
 	// Env are further settings of the server, NAME=value, such as TRANS_CRON_INTERVAL=1. They win over
 	// what this package sets. Of this process's environment the server gets but a few general variables.
 	Env []string
 	// StartTimeout bounds a start; 0 means 30 s.
 	StartTimeout time.Duration
+}
+
+// TLS says with which certificate the server serves and calls participants, and as whom this process asks it
+// whether it is ready.
+type TLS struct {
+	Server certs.Files
+	Client *certs.Source
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -100,6 +110,9 @@ func (c Config) environment(http, grpc endpoint) []string {
 		"HTTP_HOST="+http.host, "HTTP_PORT="+http.port,
 		"GRPC_HOST="+grpc.host, "GRPC_PORT="+grpc.port,
 	)
+	if c.TLS != nil {
+		env = append(env, "TLS_CERT="+c.TLS.Server.Cert, "TLS_KEY="+c.TLS.Server.Key, "TLS_CA="+c.TLS.Server.CA)
+	}
 	env = append(env, c.Store.env...)
 	return append(env, c.Env...) // of two entries of a name the last counts (os/exec)
 }

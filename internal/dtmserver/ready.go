@@ -25,7 +25,11 @@ const (
 
 // awaitReady waits until both APIs of the process answer, it ends, or ctx does.
 func (s *Server) awaitReady(ctx context.Context, process *childproc.Process) error {
-	conn, err := grpc.NewClient(s.GRPCAddr(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
+	creds := insecure.NewCredentials()
+	if s.cfg.TLS != nil {
+		creds = s.cfg.TLS.Client.Client()
+	}
+	conn, err := grpc.NewClient(s.GRPCAddr(), grpc.WithTransportCredentials(creds), grpc.WithNoProxy())
 	if err != nil {
 		return err
 	}
@@ -55,15 +59,18 @@ func (s *Server) awaitReady(ctx context.Context, process *childproc.Process) err
 }
 
 // ask puts one question to each API.
-func (s *Server) ask(ctx context.Context, client dtmgpb.DtmClient) error {
+func (s *Server) ask(ctx context.Context, dtm dtmgpb.DtmClient) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.HTTPURL()+"/api/ping", nil)
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{DisableKeepAlives: true} // no proxy
-	response, err := transport.RoundTrip(request)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy
+	if s.cfg.TLS != nil {
+		client = s.cfg.TLS.Client.HTTPClient(askTimeout)
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func (s *Server) ask(ctx context.Context, client dtmgpb.DtmClient) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered %s", request.URL, response.Status)
 	}
-	_, err = client.NewGid(ctx, &emptypb.Empty{})
+	_, err = dtm.NewGid(ctx, &emptypb.Empty{})
 	return err
 }
 

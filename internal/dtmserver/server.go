@@ -86,7 +86,12 @@ func (s *Server) start(ctx context.Context) error {
 func (s *Server) GRPCAddr() string { return s.grpc.dial() }
 
 // HTTPURL is the address of its HTTP API and console, such as http://127.0.0.1:36789, without a slash.
-func (s *Server) HTTPURL() string { return "http://" + s.http.dial() }
+func (s *Server) HTTPURL() string {
+	if s.cfg.TLS != nil {
+		return "https://" + s.http.dial()
+	}
+	return "http://" + s.http.dial()
+}
 
 // PID is the process id of the server, or of the last one when it is stopped.
 func (s *Server) PID() int { return s.current().PID() }

@@ -72,7 +72,7 @@ func (s *shop) allTransactions(ctx context.Context) ([]transaction, error) {
 	var answer struct {
 		Transactions []transaction `json:"transactions"`
 	}
-	err := get(ctx, s.dtm.HTTPURL()+"/api/dtmsvr/all?limit=100000", func(body io.Reader) error {
+	err := getBy(ctx, s.secure.roundTripper(), s.dtm.HTTPURL()+"/api/dtmsvr/all?limit=100000", func(body io.Reader) error {
 		return json.NewDecoder(body).Decode(&answer)
 	})
 	return answer.Transactions, err
@@ -84,7 +84,7 @@ func (s *shop) status(t testing.TB, gid string) string {
 	var answer struct {
 		Transaction transaction `json:"transaction"`
 	}
-	require.NoError(t, get(bounded(t), s.dtm.HTTPURL()+"/api/dtmsvr/query?gid="+url.QueryEscape(gid), func(body io.Reader) error {
+	require.NoError(t, getBy(bounded(t), s.secure.roundTripper(), s.dtm.HTTPURL()+"/api/dtmsvr/query?gid="+url.QueryEscape(gid), func(body io.Reader) error {
 		return json.NewDecoder(body).Decode(&answer)
 	}))
 	return answer.Transaction.Status

@@ -107,11 +107,15 @@ func (s *service) stop(ctx context.Context) error {
 
 // get reads an answer by HTTP and gives its body to read, unless that is nil.
 func get(ctx context.Context, url string, read func(io.Reader) error) error {
+	return getBy(ctx, &http.Transport{DisableKeepAlives: true}, url, read) // no proxy
+}
+
+func getBy(ctx context.Context, by http.RoundTripper, url string, read func(io.Reader) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req) // no proxy
+	resp, err := by.RoundTrip(req)
 	if err != nil {
 		return err
 	}

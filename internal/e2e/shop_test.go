@@ -15,6 +15,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -43,6 +44,7 @@ type shop struct {
 	front    *relay                       // to PlaceOrder
 	keyFile  string
 	keys     *tcc.Keyring // what signs in this shop
+	secure   *security    // nil: there is no TLS
 	dir      string
 
 	orders   orderpb.OrderServiceClient // through the front
@@ -79,6 +81,12 @@ func openShop(t *testing.T, store dtmserver.Store, database func(*testing.T) *da
 func buildShop(t *testing.T, store dtmserver.Store, database func(*testing.T) *database, direct bool) *shop {
 	t.Helper()
 	s := &shop{services: make(map[string]*service), dbs: databases{}}
+	s.build(t, store, database, direct)
+	return s
+}
+
+func (s *shop) build(t *testing.T, store dtmserver.Store, database func(*testing.T) *database, direct bool) {
+	t.Helper()
 	for _, name := range services() {
 		s.dbs[name] = database(t)
 	}
@@ -99,7 +107,6 @@ func buildShop(t *testing.T, store dtmserver.Store, database func(*testing.T) *d
 		s.services[name].args = s.arguments(name)
 	}
 	t.Cleanup(func() { s.close(t) })
-	return s
 }
 
 // makeKeys makes a signing key.
@@ -118,7 +125,7 @@ func (s *shop) startDTM(t *testing.T, store dtmserver.Store) {
 	t.Helper()
 	var err error
 	s.dtm, err = dtmserver.Start(t.Context(), dtmserver.Config{
-		Dir: filepath.Join(s.dir, "dtm"), Store: store, Env: []string{"TRANS_CRON_INTERVAL=1"},
+		Dir: filepath.Join(s.dir, "dtm"), Store: store, TLS: s.secure.dtm(), Env: append([]string{"TRANS_CRON_INTERVAL=1"}, s.secure.dtmEnvironment()...),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.dtm.Kill()) })
@@ -151,9 +158,9 @@ func (s *shop) lay(t *testing.T, direct bool) {
 		}
 		s.services[name].env = []string{databaseOf(name, dsn)}
 	}
-	s.orders = orderpb.NewOrderServiceClient(dial(t, public))
-	s.accounts = accountpb.NewAccountServiceClient(dial(t, s.services[account].internal))
-	s.stocks = stockpb.NewStockServiceClient(dial(t, s.services[stock].internal))
+	s.orders = orderpb.NewOrderServiceClient(dialBy(t, public, s.secure.client()))
+	s.accounts = accountpb.NewAccountServiceClient(dialBy(t, s.services[account].internal, s.secure.client()))
+	s.stocks = stockpb.NewStockServiceClient(dialBy(t, s.services[stock].internal, s.secure.client()))
 }
 
 // databaseOf tells a process where a service's database is.
@@ -181,7 +188,7 @@ func (s *shop) accountOf(ctx context.Context, c passing) string {
 
 // arguments is the command line of a service.
 func (s *shop) arguments(name string) []string {
-	args := []string{"--keys-file=" + s.keyFile}
+	args := append([]string{"--keys-file=" + s.keyFile}, s.secure.arguments(name)...)
 	if name != order {
 		return args
 	}
@@ -204,7 +211,12 @@ func (s *shop) way(name, addr string) string {
 // dial connects a client of the test; it does not wait for a server that is away.
 func dial(t testing.TB, addr string) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
+	return dialBy(t, addr, insecure.NewCredentials())
+}
+
+func dialBy(t testing.TB, addr string, creds credentials.TransportCredentials) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(creds), grpc.WithNoProxy(),
 		grpc.WithConnectParams(quickly()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
