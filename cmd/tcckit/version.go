@@ -19,8 +19,14 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
-// version is what the build recorded: a module version, or the commit that was built.
+// release is the version of an image, which its build sets (deploy/images).
+var release string //nolint:gochecknoglobals // the linker sets nothing else
+
+// version is what the build recorded: a release, a module version, or the commit that was built.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "unknown"

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A release says what is built. The same release gives the same bytes.
+type release struct {
+	version  string // of tcckit, as in an image's tag
+	revision string // the commit
+	time     time.Time
+}
+
+// created is the time as labels and SBOMs have it.
+func (r release) created() string { return r.time.UTC().Format(time.RFC3339) }
+
+// findRelease takes what the environment says (VERSION, REVISION, SOURCE_DATE_EPOCH), and else asks git in root.
+func findRelease(ctx context.Context, root string) (release, error) {
+	version, err := envOrGit(ctx, "VERSION", root, "describe", "--tags", "--always", "--dirty")
+	if err != nil {
+		return release{}, err
+	}
+	r := release{version: strings.TrimPrefix(version, "v")}
+	if r.revision, err = envOrGit(ctx, "REVISION", root, "rev-parse", "HEAD"); err != nil {
+		return release{}, err
+	}
+	epoch, err := envOrGit(ctx, "SOURCE_DATE_EPOCH", root, "log", "-1", "--format=%ct")
+	if err != nil {
+		return release{}, err
+	}
+	seconds, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil {
+		return release{}, fmt.Errorf("SOURCE_DATE_EPOCH %q: want seconds since 1970", epoch)
+	}
+	r.time = time.Unix(seconds, 0)
+	return r, nil
+}
+
+func envOrGit(ctx context.Context, name, root string, args ...string) (string, error) {
+	if value := os.Getenv(name); value != "" {
+		return value, nil
+	}
+	out, err := output(ctx, root, nil, "git", args...)
+	if err != nil {
+		return "", fmt.Errorf("%s is not set, and git does not tell it: %w", name, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// output runs a program in dir, with env beside the process's own, and returns what it wrote to stdout. The error
+// has what it wrote to stderr.
+func output(ctx context.Context, dir string, env []string, program string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w\n%s", err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return nil, fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
+	}
+	return out, nil
+}
