@@ -33,6 +33,7 @@ var ErrBusy = errors.New("too many passwords are being checked; try again")
 type guard struct {
 	places, queue chan struct{}
 	pause         time.Duration
+	stranger      []byte // the hash of users that do not exist
 	key           []byte // of the marks of right passwords
 
 	mu    sync.Mutex
@@ -43,20 +44,21 @@ func newGuard() *guard {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails
 	return &guard{
-		places: make(chan struct{}, atOnce), queue: make(chan struct{}, atOnce+waiting), pause: wrongPause, key: key,
+		places: make(chan struct{}, atOnce), queue: make(chan struct{}, atOnce+waiting), pause: wrongPause,
+		stranger: []byte(nobody), key: key,
 		known: make(map[[sha256.Size]byte]time.Time),
 	}
 }
 
-// nobody is the hash of random bytes that are gone, computed for users that do not exist, so that they take as long as others. Its cost is that of
-// Line.
+// nobody is the hash of random bytes that are gone. It is computed for users that do not exist, so that they take
+// as long as others. Its cost is that of Line.
 const nobody = "$2a$10$kV64kg2Hq1YQJgZ0pwPgouLTSvu80KPAtaj0SBwXBtTFQlGPb0dMC"
 
 // Verify tells whether user has this password. It may take seconds; with an error nothing is known.
 func (f *File) Verify(ctx context.Context, user, password string) (bool, error) {
 	hash, exists := f.users.Get()[user]
 	if !exists {
-		hash = []byte(nobody)
+		hash = f.guard.stranger
 	}
 	g := f.guard
 	mark := g.mark(user, password, hash)
