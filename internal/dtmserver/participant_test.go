@@ -10,36 +10,60 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/tcckit/tcckit/internal/certs"
 )
 
 // participant is a gRPC server on loopback that answers every method and records what was called.
 type participant struct {
-	addr string
+	addr  string
+	creds credentials.TransportCredentials
+	stop  func() // it can serve again
 
-	mu    sync.Mutex
-	calls []string // "gid branch method", as they arrive
-	fail  int      // so many calls are answered Unavailable
-	hold  chan struct{}
+	mu       sync.Mutex
+	calls    []string // "gid branch method", as they arrive
+	callers  []string // identities of the callers of those
+	fail     int      // so many calls are answered Unavailable
+	hold     chan struct{}
+	held     error          // what held calls are answered in the end
+	now      map[string]int // calls under way, by gid
+	collided []string       // gids with two calls at once
 }
 
+// newParticipant returns one that serves without TLS.
 func newParticipant(t *testing.T) *participant {
 	t.Helper()
+	return newParticipantWith(t, insecure.NewCredentials())
+}
+
+func newParticipantWith(t *testing.T, creds credentials.TransportCredentials) *participant {
+	t.Helper()
+	p := &participant{addr: "127.0.0.1:0", creds: creds, now: make(map[string]int)}
+	p.serve(t)
+	return p
+}
+
+// serve starts it, at the address that it had before.
+func (p *participant) serve(t *testing.T) {
+	t.Helper()
 	var lc net.ListenConfig
-	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := lc.Listen(t.Context(), "tcp", p.addr)
 	require.NoError(t, err)
-	p := &participant{addr: listener.Addr().String()}
-	server := grpc.NewServer(grpc.UnknownServiceHandler(p.handle))
+	p.addr = listener.Addr().String()
+	server := grpc.NewServer(grpc.Creds(p.creds), grpc.UnknownServiceHandler(p.handle))
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.Serve(listener) })
-	t.Cleanup(func() {
+	p.stop = func() {
 		p.release()
 		server.Stop()
 		wg.Wait()
-	})
-	return p
+	}
+	t.Cleanup(p.stop)
 }
 
 func (p *participant) handle(_ any, stream grpc.ServerStream) error {
@@ -49,16 +73,28 @@ func (p *participant) handle(_ any, stream grpc.ServerStream) error {
 	path, _ := grpc.MethodFromServerStream(stream)
 	md, _ := metadata.FromIncomingContext(stream.Context())
 	first := func(key string) string { return strings.Join(md.Get(key), ",") }
+	gid := first("dtm-gid")
 	p.mu.Lock()
-	p.calls = append(p.calls, first("dtm-gid")+" "+first("dtm-branch_id")+" "+path[strings.LastIndexByte(path, '/')+1:])
+	if p.now[gid]++; p.now[gid] > 1 {
+		p.collided = append(p.collided, gid)
+	}
+	p.callers = append(p.callers, strings.Join(certs.Identities(stream.Context()), ","))
+	p.calls = append(p.calls, gid+" "+first("dtm-branch_id")+" "+path[strings.LastIndexByte(path, '/')+1:])
 	failing := p.fail > 0
 	if failing {
 		p.fail--
 	}
 	hold := p.hold
 	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.now[gid]--; p.now[gid] == 0 {
+			delete(p.now, gid)
+		}
+	}()
 	if failing {
-		return status.Error(codes.Unavailable, "as the test wants")
+		return errWanted()
 	}
 	if hold != nil {
 		select {
@@ -66,9 +102,17 @@ func (p *participant) handle(_ any, stream grpc.ServerStream) error {
 		case <-stream.Context().Done():
 			return stream.Context().Err()
 		}
+		p.mu.Lock()
+		err := p.held
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 	return stream.SendMsg(&emptypb.Empty{})
 }
+
+func errWanted() error { return status.Error(codes.Unavailable, "as the test wants") }
 
 // url is the target that DTM dials for a method.
 func (p *participant) url(method string) string { return p.addr + "/test.Participant/" + method }
@@ -87,6 +131,32 @@ func (p *participant) release() {
 		close(p.hold)
 		p.hold = nil
 	}
+}
+
+// failHeld is release, but the calls that hang fail.
+func (p *participant) failHeld() {
+	p.mu.Lock()
+	p.held = errWanted()
+	p.mu.Unlock()
+	p.release()
+}
+
+// running is how many calls are under way.
+func (p *participant) running() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, calls := range p.now {
+		n += calls
+	}
+	return n
+}
+
+// collisions are the global transactions of which two calls were under way at the same time.
+func (p *participant) collisions() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.collided
 }
 
 // failNext makes the next n calls fail with Unavailable.

@@ -43,12 +43,24 @@ func tcc(gid string) *dtmgpb.DtmRequest {
 	}}
 }
 
+// slow is tcc, but DTM does not repeat a call within the time of a test unless it is told to.
+func slow(gid string) *dtmgpb.DtmRequest {
+	r := tcc(gid)
+	r.TransOptions.RetryInterval = 60
+	return r
+}
+
 // prepare begins a transaction with two branches, 01 and 02, and returns its gid.
 func (i initiator) prepare(p *participant) string {
 	i.t.Helper()
+	return i.prepareAs(p, tcc)
+}
+
+func (i initiator) prepareAs(p *participant, request func(gid string) *dtmgpb.DtmRequest) string {
+	i.t.Helper()
 	ctx := bounded(i.t)
 	gid := uuid.NewString()
-	_, err := i.dtm.Prepare(ctx, tcc(gid))
+	_, err := i.dtm.Prepare(ctx, request(gid))
 	require.NoError(i.t, err)
 	for _, branch := range []string{"01", "02"} {
 		_, err := i.dtm.RegisterBranch(ctx, &dtmgpb.DtmBranchRequest{
@@ -65,19 +77,25 @@ func (i initiator) submit(gid string) error {
 	return err
 }
 
+// transaction is what DTM knows of one; the zero value: nothing.
+type transaction struct {
+	Status           string `json:"status"`
+	NextCronInterval int64  `json:"next_cron_interval"`
+}
+
+func (i initiator) transaction(gid string) transaction {
+	i.t.Helper()
+	var answer struct {
+		Transaction transaction `json:"transaction"`
+	}
+	i.get("/api/dtmsvr/query?gid="+url.QueryEscape(gid), &answer)
+	return answer.Transaction
+}
+
 // status asks DTM for a transaction's status; "" means that it knows no such transaction.
 func (i initiator) status(gid string) string {
 	i.t.Helper()
-	var answer struct {
-		Transaction *struct {
-			Status string `json:"status"`
-		} `json:"transaction"`
-	}
-	i.get("/api/dtmsvr/query?gid="+url.QueryEscape(gid), &answer)
-	if answer.Transaction == nil {
-		return ""
-	}
-	return answer.Transaction.Status
+	return i.transaction(gid).Status
 }
 
 func (i initiator) awaitStatus(gid, want string) {
