@@ -67,6 +67,8 @@ func run(args []string, stdout io.Writer) error {
 	case "version":
 		_, err := fmt.Fprintln(stdout, "dtm-server", version)
 		return err
+	case "health":
+		return askHealth(context.Background(), os.Getenv("PROBE_ADDR"), stdout)
 	case "serve", "migrate":
 	default:
 		return usageError{fmt.Sprintf("unknown command %q", command)}
@@ -100,6 +102,7 @@ const usage = `dtm-server runs the DTM coordinator.
 Usage:
   dtm-server [-c FILE]           serve until SIGTERM
   dtm-server migrate [-c FILE]   create the tables of the MySQL store that are missing
+  dtm-server health              ask the server at PROBE_ADDR whether it is ready, for containers without other programs
   dtm-server password USER       print a line for CONSOLE_PASSWORD_FILE; reads the password from standard input
   dtm-server -version
   dtm-server -help

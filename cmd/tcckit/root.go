@@ -21,6 +21,7 @@ wins.`,
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.AddCommand(
 		newServeCommand(),
+		newHealthCommand(),
 		newMigrateCommand(),
 		newBarrierCommand(),
 		newTxCommand(),
