@@ -31,6 +31,7 @@ wins.`,
 		newUpCommand(),
 		newDownCommand(),
 		newBenchCommand(),
+		newSmokeCommand(),
 		newVersionCommand(),
 	)
 	return cmd
