@@ -90,6 +90,19 @@ func (s *shop) build(t *testing.T, store dtmserver.Store, database func(*testing
 	for _, name := range services() {
 		s.dbs[name] = database(t)
 	}
+	s.makeDir(t)
+	s.makeKeys(t)
+	s.dtm = s.startDTM(t, dtm, store)
+	s.lay(t, direct)
+	for _, name := range services() {
+		s.services[name].args = s.arguments(name)
+	}
+	t.Cleanup(func() { s.close(t) })
+}
+
+// makeDir makes the folder of logs and keys.
+func (s *shop) makeDir(t *testing.T) {
+	t.Helper()
 	var err error
 	s.dir, err = os.MkdirTemp("", "tcckit-e2e-") // not t.TempDir: children write there until they are gone
 	require.NoError(t, err)
@@ -100,13 +113,6 @@ func (s *shop) build(t *testing.T, store dtmserver.Store, database func(*testing
 		}
 		require.NoError(t, os.RemoveAll(s.dir))
 	})
-	s.makeKeys(t)
-	s.startDTM(t, store)
-	s.lay(t, direct)
-	for _, name := range services() {
-		s.services[name].args = s.arguments(name)
-	}
-	t.Cleanup(func() { s.close(t) })
 }
 
 // makeKeys makes a signing key.
@@ -121,14 +127,15 @@ func (s *shop) makeKeys(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func (s *shop) startDTM(t *testing.T, store dtmserver.Store) {
+// startDTM starts a DTM server; label tells it from others.
+func (s *shop) startDTM(t *testing.T, label string, store dtmserver.Store) *dtmserver.Server {
 	t.Helper()
-	var err error
-	s.dtm, err = dtmserver.Start(t.Context(), dtmserver.Config{
-		Dir: filepath.Join(s.dir, "dtm"), Store: store, TLS: s.secure.dtm(), Env: append([]string{"TRANS_CRON_INTERVAL=1"}, s.secure.dtmEnvironment()...),
+	server, err := dtmserver.Start(t.Context(), dtmserver.Config{
+		Dir: filepath.Join(s.dir, label), Store: store, TLS: s.secure.dtm(), Env: append([]string{"TRANS_CRON_INTERVAL=1"}, s.secure.dtmEnvironment()...),
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.dtm.Kill()) })
+	t.Cleanup(func() { require.NoError(t, server.Kill()) })
+	return server
 }
 
 // lay chooses addresses and lays the ways between the processes.

@@ -20,8 +20,8 @@ import (
 // ops is whose certificate a person has, and the test.
 const ops = "ops"
 
-// security is the mutual TLS of a shop: a certificate each for order, account, stock, DTM and ops. The nil security
-// is that of a shop without.
+// security is the mutual TLS of a shop: a certificate each for its services, DTM and ops. The nil security is that
+// of a shop without.
 type security struct {
 	ca    *certstest.Authority
 	files map[string]certs.Files // by identity
@@ -41,7 +41,7 @@ func newSecureShop(t *testing.T, store dtmserver.Store) *shop {
 // buildSecureShop is newSecureShop without the start of its services. DTM serves the clients named.
 func buildSecureShop(t *testing.T, store dtmserver.Store, clients ...string) *shop {
 	t.Helper()
-	s := &shop{services: make(map[string]*service), dbs: databases{}, secure: newSecurity(t)}
+	s := &shop{services: make(map[string]*service), dbs: databases{}, secure: newSecurity(t, services()...)}
 	s.secure.clients = clients
 	s.build(t, store, newDatabase, true)
 	return s
@@ -54,13 +54,14 @@ func (s *shop) startAll(t *testing.T) {
 	}
 }
 
-func newSecurity(t *testing.T) *security {
+// newSecurity makes certificates for the services named, DTM and ops.
+func newSecurity(t *testing.T, services ...string) *security {
 	t.Helper()
 	s := &security{ca: certstest.NewAuthority(t), files: make(map[string]certs.Files)}
 	dir, err := os.MkdirTemp("", "tcckit-e2e-tls-") // to be gone after the shop
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	for _, name := range append(services(), dtm, ops) {
+	for _, name := range append(services, dtm, ops) {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
 		s.files[name] = certstest.In(filepath.Join(dir, name))
 		certstest.Write(t, s.files[name], s.ca.Issue(t, name), s.ca)

@@ -34,9 +34,11 @@ func participants(cfg Config, internal net.Listener) (map[string]Participant, er
 	}
 	var errs []error
 	for _, name := range called {
-		p, err := participant(name, cfg.Participants[name], cfg.serves(name), internal)
-		if err != nil {
+		p := cfg.Participants[name]
+		if err := p.complete(name, cfg.serves(name), internal); err != nil {
 			errs = append(errs, err)
+		} else if cfg.serves("order") { // others tell DTM nothing
+			errs = append(errs, p.completeTarget(name, internal))
 		}
 		complete[name] = p
 	}
@@ -46,25 +48,31 @@ func participants(cfg Config, internal net.Listener) (map[string]Participant, er
 	return complete, nil
 }
 
-func participant(name string, p Participant, here bool, internal net.Listener) (Participant, error) {
+// complete finds out where the participant is called; here says whether this process is it.
+func (p *Participant) complete(name string, here bool, internal net.Listener) error {
 	if p.Addr == "" {
 		if !here {
-			return p, fmt.Errorf("%s is not served by this process, so say at which host:port it is: --%s-addr", name, name)
+			return fmt.Errorf("%s is not served by this process, so say at which host:port it is: --%s-addr", name, name)
 		}
-		addr, specific := reachable(internal)
-		if p.Target == "" && !specific {
-			return p, fmt.Errorf("the internal listener is on all interfaces, so say at which host:port DTM reaches %s: --%s-target", name, name)
-		}
-		p.Addr, p.self = addr, true
-	}
-	if p.Target == "" {
-		p.Target = p.Addr
+		p.Addr, _ = reachable(internal)
+		p.self = true
 	}
 	if err := validateTarget(p.Addr); err != nil {
-		return p, fmt.Errorf("--%s-addr %w", name, err)
+		return fmt.Errorf("--%s-addr %w", name, err)
+	}
+	return nil
+}
+
+// completeTarget finds out where DTM calls the participant.
+func (p *Participant) completeTarget(name string, internal net.Listener) error {
+	if p.Target == "" {
+		if _, specific := reachable(internal); p.self && !specific {
+			return fmt.Errorf("the internal listener is on all interfaces, so say at which host:port DTM reaches %s: --%s-target", name, name)
+		}
+		p.Target = p.Addr
 	}
 	if err := validateAddress(p.Target); err != nil {
-		return p, fmt.Errorf("--%s-target, which DTM dials: %w", name, err)
+		return fmt.Errorf("--%s-target, which DTM dials: %w", name, err)
 	}
-	return p, nil
+	return nil
 }

@@ -1,0 +1,191 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	cartpb "github.com/tcckit/tcckit/api/gen/tcckit/cart/v1"
+	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
+	"github.com/tcckit/tcckit/internal/dtmserver"
+	"github.com/tcckit/tcckit/internal/testserver"
+)
+
+// rollingClients is how many place orders while the replicas are restarted.
+const rollingClients = 16
+
+// TestRollingRestart restarts each of two replicas of every service, and of DTM, one after another, while clients
+// fill carts and place orders. A call may be answered Unavailable and is then sent again; no other error is
+// allowed. At the end each order is confirmed once, has one shipment and has left the cart, and the books balance.
+func TestRollingRestart(t *testing.T) {
+	onStores(t, func(t *testing.T, store dtmStore) {
+		s := newRollingShop(t, store.open(t))
+		crowd := s.clients(t)
+		crowd.progress(t, rollingClients)
+		for range testserver.Volume(1, 3) {
+			names, restarts := s.restarts()
+			for i, restart := range restarts {
+				before, began := crowd.placed.Load(), time.Now()
+				restart(t, func() { crowd.progress(t, 1) }) // orders are placed while it is away
+				t.Logf("%s restarted in %s, meanwhile %d orders", names[i], time.Since(began).Round(time.Millisecond), crowd.placed.Load()-before)
+				crowd.progress(t, rollingClients)
+			}
+		}
+		crowd.end(t)
+		t.Logf("%d orders; %d answers were Unavailable", crowd.placed.Load(), crowd.unavailable.Load())
+		s.settled(t)
+		s.audit(t, crowd)
+	}, dtmStore{"redis", -1, func(t testing.TB) dtmserver.Store {
+		keys := testserver.Redis(t)
+		return dtmserver.Redis(keys.Addr, keys.Prefix)
+	}})
+}
+
+// rollingCrowd are clients, each with an account, an item and a cart of its own.
+type rollingCrowd struct {
+	customers           []*customer
+	orders              []atomic.Int64 // by customer
+	placed, unavailable atomic.Int64
+	stop                context.CancelFunc
+	tasks               sync.WaitGroup
+	ended               chan error
+}
+
+func (s *rollingShop) clients(t *testing.T) *rollingCrowd {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	w := &rollingCrowd{stop: cancel, ended: make(chan error, rollingClients), orders: make([]atomic.Int64, rollingClients)}
+	for i := range rollingClients {
+		c := s.customer(t, confirmed)
+		c.account, c.sku, c.deposited, c.put, c.price = c.account+"-rich", c.sku+"-plenty", 1_000_000, 100_000, 3
+		c.orders, c.callTimeout = s.public(t), bound
+		s.open(t, c.account, c.deposited)
+		s.put(t, c.sku, c.put, c.price)
+		w.customers = append(w.customers, c)
+		w.tasks.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				if err := w.shop(context.WithoutCancel(ctx), s, *c, n); err != nil {
+					w.ended <- fmt.Errorf("order %d of %s: %w", n, c.account, err)
+					return
+				}
+				w.orders[i].Add(1)
+				w.placed.Add(1)
+			}
+		})
+	}
+	return w
+}
+
+// shop puts a line into the cart and orders it, to the end.
+func (w *rollingCrowd) shop(ctx context.Context, s *rollingShop, c customer, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	c.requestID = fmt.Sprintf("order-%d", n)
+	err := w.persist(ctx, func() error {
+		resp, err := s.carts.AddItem(ctx, &cartpb.AddItemRequest{RequestId: "line-" + c.requestID, AccountId: c.account, Sku: c.sku, Quantity: c.quantity})
+		c.cart = []string{resp.GetLine().GetLineId()}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cart: %w", err)
+	}
+	return w.persist(ctx, func() error {
+		switch a := c.ask(ctx); {
+		case a.err != nil:
+			return a.err
+		case a.order.GetStatus() == orderpb.OrderStatus_ORDER_STATUS_PENDING:
+			return errPending
+		case a.order.GetStatus() != orderpb.OrderStatus_ORDER_STATUS_CONFIRMED:
+			return fmt.Errorf("it is %s", a.order.GetStatus())
+		default:
+			return nil
+		}
+	})
+}
+
+// errPending says that an order is accepted and not confirmed yet.
+var errPending = errors.New("PENDING")
+
+// persist makes a call again while it is answered Unavailable, or the order is PENDING.
+func (w *rollingCrowd) persist(ctx context.Context, call func() error) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := call()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errPending):
+		case status.Code(err) == codes.Unavailable:
+			w.unavailable.Add(1)
+		default:
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// progress waits until n more orders are confirmed.
+func (w *rollingCrowd) progress(t *testing.T, n int64) {
+	t.Helper()
+	from := w.placed.Load()
+	eventually(t, "the clients go on", func(context.Context) error {
+		select {
+		case err := <-w.ended:
+			t.Fatalf("a client has stopped: %v", err)
+		default:
+		}
+		if now := w.placed.Load(); now < from+n {
+			return fmt.Errorf("%d of %d orders were confirmed", now-from, n)
+		}
+		return nil
+	})
+}
+
+func (w *rollingCrowd) end(t *testing.T) {
+	t.Helper()
+	w.stop()
+	w.tasks.Wait()
+	close(w.ended)
+	for err := range w.ended {
+		require.NoError(t, err)
+	}
+}
+
+// audit waits until everything has followed the orders, and checks that it did so once.
+func (s *rollingShop) audit(t *testing.T, w *rollingCrowd) {
+	t.Helper()
+	orders := w.placed.Load()
+	count := func(ctx context.Context, in, query string, want int64) error {
+		n, err := s.dbs[in].number(ctx, query)
+		if err == nil && n != want {
+			err = fmt.Errorf("%s: %s: %d, want %d", in, query, n, want)
+		}
+		return err
+	}
+	eventuallyWithin(t, followBound, "everything has followed", func(ctx context.Context) error {
+		return errors.Join(append((&followedShop{shop: s.shop}).unsettledMessages(ctx),
+			count(ctx, dispatch, "SELECT COUNT(*) FROM shipment", orders),
+			count(ctx, dispatch, "SELECT COUNT(DISTINCT order_id) FROM shipment", orders),
+			count(ctx, cart, "SELECT COUNT(*) FROM cart_line", 0),
+			count(ctx, cart, "SELECT COUNT(*) FROM inbox WHERE state = 1", orders))...)
+	})
+	require.NoError(t, count(bounded(t), order, "SELECT COUNT(*) FROM orders WHERE status = 2", orders))
+	require.NoError(t, count(bounded(t), order, "SELECT COUNT(*) FROM outbox", orders))
+	for i, c := range w.customers {
+		require.Equal(t, w.orders[i].Load(), s.balance(t, c.account, c.deposited, c.sku, c.put), c.account)
+	}
+}
