@@ -112,6 +112,8 @@ type Branch struct {
 	StuckBranch
 	// State is that of the row, None if there is none.
 	State State
+	// Rejection is why it was refused, if State is Rejected.
+	Rejection *tcc.Rejection
 }
 
 // ResolutionStore is what a [Resolver] needs of a store. Both SQL stores

@@ -61,6 +61,10 @@ func TestDTM(t *testing.T) {
 		// retry_test.go
 		{"retry now", testRetryNow},
 		{"next cancel", testNextCancel},
+		// list_test.go
+		{"list", testList},
+		{"stop", testStop},
+		{"make due", testMakeDue},
 		// restart_test.go
 		{"killed between prepare and submit", testKilledBeforeSubmit},
 		{"killed after submit", testKilledAfterSubmit},

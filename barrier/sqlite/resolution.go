@@ -14,7 +14,7 @@ var _ barrier.ResolutionStore = (*Store)(nil)
 // Branches implements barrier.ResolutionStore.
 func (s *Store) Branches(ctx context.Context, gid string) ([]barrier.Branch, error) {
 	out, err := sqlbranch.Branches(ctx, s.db,
-		"SELECT gid, branch_id, COALESCE(method, ''), updated_at, request, state FROM sub_transaction_barrier WHERE gid = ? ORDER BY branch_id", gid)
+		"SELECT gid, branch_id, COALESCE(method, ''), updated_at, request, state, reason FROM sub_transaction_barrier WHERE gid = ? ORDER BY branch_id", gid)
 	if err != nil {
 		return nil, fmt.Errorf("barrier/sqlite: branches of %s: %w", gid, err)
 	}

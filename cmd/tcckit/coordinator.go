@@ -63,6 +63,16 @@ func (d *dtmFlags) clientBy(source *certs.Source) (*coordinator.Client, func() e
 	return client, conn.Close, nil
 }
 
+// with calls f with a client of the coordinator.
+func (d *dtmFlags) with(f func(*coordinator.Client) error) (err error) {
+	client, closeClient, err := d.client()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeClient()) }()
+	return f(client)
+}
+
 // asked is a coordinator that is asked once whether it is there: a list of a hundred transactions must not
 // wait for a hundred answers that do not come.
 type asked struct {

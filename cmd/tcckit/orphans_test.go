@@ -25,8 +25,8 @@ import (
 	"github.com/tcckit/tcckit/tcc"
 )
 
-// orphanage is an account service with signing keys, a stock DTM, and ways to
-// leave branches behind.
+// orphanage is an account service with signing keys, a DTM, and ways to leave
+// branches behind.
 type orphanage struct {
 	*command
 	addresses
@@ -40,10 +40,17 @@ type orphanage struct {
 	client   *coordinator.Client
 }
 
-// onEachOrphanage runs a test on each kind of database, and with DTM on each of
-// its stores.
+// onEachOrphanage runs a test on each kind of database, and with stock DTM, which
+// loses a repeated Submit, on each of its stores.
 func onEachOrphanage(t *testing.T, flags []string, test func(o *orphanage)) {
+	onEachStore(t, dtmserver.LocateStock, flags, test)
+}
+
+// onEachStore is that with the build of DTM that locate finds.
+func onEachStore(t *testing.T, locate func(string) (string, error), flags []string, test func(o *orphanage)) {
 	needsDTM(t)
+	binary, err := locate("")
+	require.NoError(t, err)
 	for kind, store := range map[databasetest.Kind]func(*testing.T) dtmserver.Store{
 		databasetest.SQLite: func(*testing.T) dtmserver.Store { return dtmserver.Bolt() },
 		databasetest.MySQL:  func(t *testing.T) dtmserver.Store { return dtmserver.MySQL(testserver.MySQL(t)) },
@@ -54,15 +61,13 @@ func onEachOrphanage(t *testing.T, flags []string, test func(o *orphanage)) {
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			test(openOrphanage(t, databasetest.DSN(t, kind), store(t), flags))
+			test(openOrphanage(t, databasetest.DSN(t, kind), binary, store(t), flags))
 		})
 	}
 }
 
-func openOrphanage(t *testing.T, dsn string, store dtmserver.Store, flags []string) *orphanage {
+func openOrphanage(t *testing.T, dsn, binary string, store dtmserver.Store, flags []string) *orphanage {
 	t.Helper()
-	binary, err := dtmserver.LocateStock("") // the one that loses a repeated Submit
-	require.NoError(t, err)
 	dir, err := os.MkdirTemp("", "tcckit-orphans-") // not t.TempDir: the server writes until it is killed
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
@@ -251,11 +256,11 @@ func TestOrphansByHand(t *testing.T) {
 		out, _ = o.tcckit(0, "barrier", "resolutions", "--open")
 		require.Equal(t, "none is recorded\n", out)
 
-		out, _ = o.tcckit(0, "tx", "retry", "--due-after=10m")
+		out, _ = o.tcckit(0, "tx", "retry", "--reason=x", "--due-after=10m")
 		require.Equal(t, "the coordinator tries 0 transactions again that would have waited for more than 10m0s\n", out)
-		out, _ = o.tcckit(0, "tx", "retry")
+		out, _ = o.tcckit(0, "tx", "retry", "--reason=x")
 		require.Contains(t, out, "the coordinator tries 1 transactions again")
-		_, log = o.tcckit(1, "tx", "retry", "--dtm-http=http://"+nobody)
+		_, log = o.tcckit(1, "tx", "retry", "--reason=x", "--dtm-http=http://"+nobody)
 		require.Contains(t, log, "the coordinator is not available")
 	})
 }

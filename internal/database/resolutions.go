@@ -7,9 +7,12 @@ import (
 
 	"github.com/tcckit/tcckit/barrier/mysql"
 	"github.com/tcckit/tcckit/barrier/sqlite"
+	"github.com/tcckit/tcckit/internal/acts"
+	"github.com/tcckit/tcckit/messaging"
 )
 
-// ensureResolutions makes the barrier's table of resolutions. It is no version
+// ensureResolutions makes the tables of what was decided by hand, about branches and
+// about transactions. It is no version
 // of its own, for the versions after the barrier's first are the participants';
 // several may make it at once.
 func ensureResolutions(ctx context.Context, d Dialect, db *sql.DB) error {
@@ -19,6 +22,9 @@ func ensureResolutions(ctx context.Context, d Dialect, db *sql.DB) error {
 	}
 	if _, err := db.ExecContext(ctx, schema); err != nil {
 		return fmt.Errorf("create the table barrier_resolution: %w", err)
+	}
+	if _, err := db.ExecContext(ctx, acts.Schema(messaging.Dialect(d))); err != nil {
+		return fmt.Errorf("create the table coordinator_act: %w", err)
 	}
 	return nil
 }

@@ -3,10 +3,12 @@ package sqlbranch
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/tcckit/tcckit/barrier"
+	"github.com/tcckit/tcckit/tcc"
 )
 
 // StuckBranches runs a query for gid, branch_id, method, updated_at and
@@ -15,9 +17,19 @@ func StuckBranches(ctx context.Context, db *sql.DB, query string, args ...any) (
 	return list(ctx, db, query, args, func(rows *sql.Rows, b *barrier.StuckBranch) error { return scanBranch(rows, b) })
 }
 
-// Branches runs a query for the same columns and state.
+// Branches runs a query for the same columns, state and reason.
 func Branches(ctx context.Context, db *sql.DB, query string, args ...any) ([]barrier.Branch, error) {
-	return list(ctx, db, query, args, func(rows *sql.Rows, b *barrier.Branch) error { return scanBranch(rows, &b.StuckBranch, &b.State) })
+	return list(ctx, db, query, args, func(rows *sql.Rows, b *barrier.Branch) error {
+		var reason []byte
+		err := scanBranch(rows, &b.StuckBranch, &b.State, &reason)
+		if len(reason) > 0 {
+			b.Rejection = &tcc.Rejection{}
+			if json.Unmarshal(reason, b.Rejection) != nil {
+				b.Rejection.Message = string(reason) // who looks at it makes more of it than an error
+			}
+		}
+		return err
+	})
 }
 
 // Resolutions runs a query for gid, branch_id, phase, basis, decided_by,
