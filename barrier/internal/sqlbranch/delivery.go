@@ -157,7 +157,7 @@ func (d *delivery) open(ctx context.Context) (driver.Conn, error) {
 // false if it must run after the beginning.
 func (d *delivery) openWith(ctx context.Context, query string, args []any) (res sql.Result, sent bool, err error) {
 	if d.entry != 0 || d.tx.queueErr != nil || len(d.tx.queued) > 0 {
-		return nil, false, nil
+		return nil, false, nil //nolint:nilerr // what is malformed is told by open
 	}
 	// The rules are those of what is queued, for the same reasons.
 	text, misfit := d.tx.guard.syntax.checkStatement(query, mayQueue)
