@@ -22,7 +22,9 @@ func (i initiator) wait(p *participant) string {
 	p.failNext(1)
 	_, err := i.dtm.Submit(bounded(i.t), slow(gid))
 	require.NoError(i.t, err)
-	require.Eventually(i.t, func() bool { return i.transaction(gid).NextCronInterval > slow(gid).GetTransOptions().GetRetryInterval() },
+	require.Eventually(i.t, func() bool {
+		return i.transaction(gid).NextCronInterval > slow(gid).GetTransOptions().GetRetryInterval()
+	},
 		bound, 10*time.Millisecond, "its failure was never noted")
 	return gid
 }

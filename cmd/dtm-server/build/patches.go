@@ -177,5 +177,23 @@ func consoleReplacements() []replacement {
 			old:  "    timeout: 60000\n",
 			new:  "    baseURL: window.basePath,\n    timeout: 60000\n",
 		},
+		{
+			name: "console: a transaction takes one line of the list",
+			file: "src/views/Dashboard/GlobalTransactions/AllTransactions.vue",
+			old:  `:scroll="{ x: true }"`,
+			new:  `:scroll="{ x: 'max-content' }"`,
+		},
+		{
+			name: "console: both links of a transaction in one line",
+			file: "src/views/Dashboard/GlobalTransactions/AllTransactions.vue",
+			old:  `style="width: 90px; display: block;"`,
+			new:  `style="white-space: nowrap;"`,
+		},
+		{
+			name: "console: no menu entry for the page of a transaction that is not named",
+			file: "src/layout/components/sidebar.vue",
+			old:  `v-for="vv in v.children"`,
+			new:  `v-for="vv in v.children?.filter(c => !c.path.includes(':'))"`,
+		},
 	}
 }
