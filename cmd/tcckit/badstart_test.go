@@ -65,7 +65,7 @@ func TestBadStart(t *testing.T) {
 		"an identity that is none":               {serve(append(mutual, "account", account, "--tls-initiators=*.shop,order")...), nil, 2, `--tls-initiators: "*.shop" is no identity`},
 		"a DTM without TLS":                      {serve(append(mutual, "order", order, "--account-addr=h:1", "--stock-addr=h:1")...), nil, 2, "with --tls-cert DTM is asked by TLS"},
 		"a DTM without TLS, asked":               {append([]string{"barrier", "stuck", "--db=sqlite:x"}, mutual...), nil, 2, "with --tls-cert want https://host:port"},
-		"half of what TLS takes, asked":          {[]string{"tx", "retry", "--tls-ca=x"}, nil, 2, "give all three or none"},
+		"half of what TLS takes, asked":          {[]string{"barrier", "stuck", "--db=sqlite:x", "--tls-ca=x"}, nil, 2, "give all three or none"},
 		"a drain delay before the end":           {serve("account", account, "--drain-delay=-1s"), nil, 2, "drain delay of -1s"},
 		"a list of addresses with a hole":        {serve("order", order, "--account-addr=h:1,,h:2", "--stock-addr=h:1"), nil, 2, "--account-addr"},
 		"order without its peers":                {serve("order", order), nil, 2, "account is not served by this process, so say at which host:port it is: --account-addr"},
@@ -138,6 +138,7 @@ func TestKeysOpenTheNetwork(t *testing.T) {
 	}{
 		"from a file":          {[]string{"--keys-file=" + file}, nil},
 		"from the environment": {nil, []string{"TCCKIT_KEYS=a:" + hexKey}},
+		"certificates":         {tlsArguments(certstest.NewAuthority(t).Files(t, "account")), nil},
 		"no keys, as told":     {[]string{"--insecure"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -96,7 +96,7 @@ func (c *command) ended() bool {
 }
 
 // addresses are where a process serves.
-type addresses struct{ Public, Internal, Admin string }
+type addresses struct{ Public, Internal, Admin, Health string }
 
 // serving waits until `serve` says where it serves.
 func (c *command) serving() addresses {
