@@ -63,10 +63,14 @@ type ServerConfig struct {
 
 // The server's keepalive. A client may ping every 10 s, also between calls; the
 // server pings after 30 s of silence, so that a peer that vanished is noticed.
+// Connections are ended after 10 minutes or so, when their calls are: clients
+// that make new ones find replicas that came since, and show their certificates
+// again.
 const (
-	minPing      = 10 * time.Second
-	pingAfter    = 30 * time.Second
-	pingPatience = 10 * time.Second
+	minPing       = 10 * time.Second
+	pingAfter     = 30 * time.Second
+	pingPatience  = 10 * time.Second
+	connectionAge = 10 * time.Minute
 )
 
 // Server is a gRPC server for one listener, with health, reflection,
@@ -123,7 +127,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		grpc.ChainStreamInterceptor(stream...),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(telemetry(cfg.MeterProvider, cfg.TracerProvider, cfg.Propagator)...)),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingPatience}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingPatience, MaxConnectionAge: connectionAge}),
 	}
 	if cfg.Credentials != nil {
 		opts = append(opts, grpc.Creds(cfg.Credentials))
