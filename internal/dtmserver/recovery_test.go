@@ -41,7 +41,7 @@ func (i initiator) post(call, gid string) {
 	require.NoError(i.t, err)
 	request, err := http.NewRequestWithContext(bounded(i.t), http.MethodPost, i.server.HTTPURL()+"/api/dtmsvr/"+call, bytes.NewReader(body))
 	require.NoError(i.t, err)
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	response, err := i.http.RoundTrip(request)
 	require.NoError(i.t, err)
 	require.NoError(i.t, response.Body.Close())
 	require.Equal(i.t, http.StatusOK, response.StatusCode)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -25,15 +26,20 @@ type initiator struct {
 	t      *testing.T
 	dtm    dtmgpb.DtmClient
 	server *dtmserver.Server
+	http   http.RoundTripper
 }
 
 func newInitiator(t *testing.T, server *dtmserver.Server) initiator {
 	t.Helper()
-	conn, err := grpc.NewClient(server.GRPCAddr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	return newInitiatorWith(t, server, insecure.NewCredentials(), &http.Transport{DisableKeepAlives: true})
+}
+
+func newInitiatorWith(t *testing.T, server *dtmserver.Server, creds credentials.TransportCredentials, http http.RoundTripper) initiator {
+	t.Helper()
+	conn, err := grpc.NewClient(server.GRPCAddr(), grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
-	return initiator{t, dtmgpb.NewDtmClient(conn), server}
+	return initiator{t, dtmgpb.NewDtmClient(conn), server, http}
 }
 
 // tcc is the request about a transaction, the same in Prepare, Submit and Abort.
@@ -110,7 +116,7 @@ func (i initiator) get(path string, into any) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.server.HTTPURL()+path, nil)
 	require.NoError(i.t, err)
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	response, err := i.http.RoundTrip(request)
 	require.NoError(i.t, err)
 	defer response.Body.Close()
 	require.Equal(i.t, http.StatusOK, response.StatusCode)

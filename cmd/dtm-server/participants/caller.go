@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -36,10 +37,14 @@ type limits struct {
 	age         time.Duration // so old, it is replaced, so that calls reach replicas that came since
 	sweep       time.Duration // how often that is looked at
 	patience    time.Duration // see suspension
+	moment      time.Duration // see suspension
 }
 
 func defaultLimits() limits {
-	return limits{connections: 256, idle: 5 * time.Minute, age: 10 * time.Minute, sweep: 15 * time.Second, patience: 15 * time.Second}
+	return limits{
+		connections: 256, idle: 5 * time.Minute, age: 10 * time.Minute, sweep: 15 * time.Second,
+		patience: 15 * time.Second, moment: 500 * time.Millisecond,
+	}
 }
 
 // Caller calls participants. Its methods may be called concurrently.
@@ -123,10 +128,15 @@ func (c *Caller) call(ctx context.Context, server, method string, request []byte
 	if err != nil {
 		return err
 	}
-	defer c.release(conn)
-	trial, err := conn.admit(c.cfg.limits.patience)
+	defer func() { c.release(conn) }()
+	trial, err := conn.admit(ctx, c.cfg.limits.patience, c.cfg.limits.moment)
 	if err != nil {
 		return err
+	}
+	if trial && conn.client.GetState() != connectivity.Ready {
+		if conn, err = c.renew(conn); err == nil {
+			conn.settle(ctx, connectTimeout)
+		}
 	}
 	var reply []byte
 	err = conn.client.Invoke(ctx, method, request, &reply, grpc.ForceCodec(raw{}), grpc.WaitForReady(!trial))

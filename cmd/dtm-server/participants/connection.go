@@ -3,7 +3,6 @@ package participants
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,10 +36,10 @@ type connection struct {
 	users int
 	used  time.Time
 
-	suspension
+	*suspension
 }
 
-func (c *Caller) dial(server string) (*connection, error) {
+func (c *Caller) dial(server string, suspension *suspension) (*connection, error) {
 	client, err := grpc.Dial("dns://"+c.cfg.authority+"/"+server,
 		grpc.WithTransportCredentials(c.cfg.Credentials),
 		grpc.WithDisableServiceConfig(), // of DNS
@@ -57,57 +56,35 @@ func (c *Caller) dial(server string) (*connection, error) {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	now := time.Now()
-	return &connection{server: server, client: client, opened: now, used: now}, nil
+	return &connection{server: server, client: client, opened: now, used: now, suspension: suspension}, nil
 }
 
 func (c *connection) close() { _ = c.client.Close() } // it can only have been closed before
 
-// reached tells whether a participant answered, whatever it answered.
+// settle waits, for so long at most, until a new connection is ready or its first attempt has failed.
+func (c *connection) settle(ctx context.Context, within time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		state := c.client.GetState()
+		if state == connectivity.Ready || state == connectivity.TransientFailure || !c.client.WaitForStateChange(ctx, state) {
+			return
+		}
+	}
+}
+
+// reached tells whether a participant answered, whatever it answered. A server may notice before the client that
+// the time is over, so that this, too, comes as an answer.
 func reached(ctx context.Context, client *grpc.ClientConn, err error) bool {
 	switch status.Code(err) {
-	case codes.DeadlineExceeded, codes.Canceled:
+	case codes.DeadlineExceeded:
+		return false
+	case codes.Canceled:
 		return ctx.Err() == nil
 	case codes.Unavailable:
 		return client.GetState() == connectivity.Ready
 	default:
 		return true
-	}
-}
-
-// suspension keeps a participant that has not answered for long from holding up what others wait for, DTM's few
-// recovery loops above all. Then one call at a time tries it, and does not wait for a connection; the others fail
-// at once.
-type suspension struct {
-	mu     sync.Mutex
-	since  time.Time // of the first call without an answer since the last with one; zero: it answers
-	trying bool
-}
-
-// admit tells whether a call is the one that tries, or is not to be made. A call that is made must be reported.
-func (s *suspension) admit(patience time.Duration) (trial bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.since.IsZero() || time.Since(s.since) < patience {
-		return false, nil
-	}
-	if s.trying {
-		return false, status.Errorf(codes.Unavailable, "no answer since %s; another call is trying it", s.since.UTC().Format(time.RFC3339))
-	}
-	s.trying = true
-	return true, nil
-}
-
-func (s *suspension) report(trial, reached bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if trial {
-		s.trying = false
-	}
-	switch {
-	case reached:
-		s.since = time.Time{}
-	case s.since.IsZero():
-		s.since = time.Now()
 	}
 }
 

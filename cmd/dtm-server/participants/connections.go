@@ -20,7 +20,7 @@ func (c *Caller) acquire(server string) (*connection, error) {
 			return nil, status.Errorf(codes.Unavailable, "%d participants are being called already", len(c.open))
 		}
 		var err error
-		if conn, err = c.dial(server); err != nil {
+		if conn, err = c.dial(server, &suspension{}); err != nil {
 			return nil, err
 		}
 		c.open[server] = conn
@@ -29,9 +29,32 @@ func (c *Caller) acquire(server string) (*connection, error) {
 	return conn, nil
 }
 
+// renew replaces a connection by a new one, which asks DNS again and does not pause before it tries. It must be
+// released instead of the old one, also after an error.
+func (c *Caller) renew(old *connection) (*connection, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.open[old.server] != old {
+		return old, nil
+	}
+	conn, err := c.dial(old.server, old.suspension)
+	if err != nil {
+		return old, err
+	}
+	c.retire(old)
+	c.open[conn.server] = conn
+	c.leave(old)
+	conn.users++
+	return conn, nil
+}
+
 func (c *Caller) release(conn *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.leave(conn)
+}
+
+func (c *Caller) leave(conn *connection) {
 	conn.users--
 	conn.used = time.Now()
 	if conn.users == 0 && c.retired[conn] {

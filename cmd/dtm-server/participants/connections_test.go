@@ -36,7 +36,7 @@ func TestCallsSpreadOverAllAddressesOfAName(t *testing.T) {
 		return one.count() > 3 && two.count() > 3
 	}, bound, time.Millisecond)
 
-	one.server.Stop()
+	one.server.GracefulStop()
 	for range 10 {
 		called++
 		require.NoError(t, confirm(t, c, server, fmt.Sprint(called), bound), "one of two is gone")
@@ -97,14 +97,17 @@ func TestAHungParticipantHoldsUpOneCallOnly(t *testing.T) {
 	trying := make(chan error, 1)
 	go func() { trying <- confirm(t, c, p.addr, "g2", bound) }()
 	require.Eventually(t, func() bool { return p.count() == 2 }, bound, time.Millisecond)
-	for range 3 {
-		err := confirm(t, c, p.addr, "g3", bound)
-		require.Equal(t, codes.Unavailable, status.Code(err))
-		require.ErrorContains(t, err, "another call is trying it")
-	}
+	err := confirm(t, c, p.addr, "g3", bound)
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	require.ErrorContains(t, err, "another call is trying it")
 	require.Equal(t, 2, p.count())
+	c.cfg.limits.moment = bound
+	waiting := make(chan error, 1)
+	go func() { waiting <- confirm(t, c, p.addr, "g3", bound) }()
+	require.Eventually(t, func() bool { return isCalling(c, "confirm of branch 01 of g3") }, bound, time.Millisecond)
 	release()
 	require.NoError(t, <-trying)
+	require.NoError(t, <-waiting, "it was answered meanwhile")
 	require.NoError(t, confirm(t, c, p.addr, "g4", bound))
 
 	p.answers(status.Error(codes.Unavailable, "its database is away"))
@@ -112,7 +115,7 @@ func TestAHungParticipantHoldsUpOneCallOnly(t *testing.T) {
 	defer p.hang()()
 	go func() { trying <- confirm(t, c, p.addr, "g6", bound) }()
 	go func() { trying <- confirm(t, c, p.addr, "g7", bound) }()
-	require.Eventually(t, func() bool { return p.count() == 6 }, bound, time.Millisecond, "who answers is called, whatever it answers")
+	require.Eventually(t, func() bool { return p.count() == 7 }, bound, time.Millisecond, "who answers is called, whatever it answers")
 	c.Close()
 	require.Error(t, <-trying)
 	require.Error(t, <-trying)
@@ -121,12 +124,34 @@ func TestAHungParticipantHoldsUpOneCallOnly(t *testing.T) {
 func TestAGoneParticipantFailsFastAfterItsPatience(t *testing.T) {
 	t.Parallel()
 	listener := listen(t, "127.0.0.1")[0]
+	addr := listener.Addr().String()
 	require.NoError(t, listener.Close())
 	c := newCaller(t, func(cfg *Config) { cfg.limits.patience = time.Nanosecond })
-	require.Equal(t, codes.DeadlineExceeded, status.Code(confirm(t, c, listener.Addr().String(), "g", 50*time.Millisecond)))
-	err := confirm(t, c, listener.Addr().String(), "g", bound)
-	require.Equal(t, codes.Unavailable, status.Code(err), "not that it ran out of time")
-	require.ErrorContains(t, err, "connection refused")
+	require.Equal(t, codes.DeadlineExceeded, status.Code(confirm(t, c, addr, "g", 50*time.Millisecond)))
+	for range 10 {
+		err := confirm(t, c, addr, "g", bound)
+		require.Equal(t, codes.Unavailable, status.Code(err), "not that it ran out of time")
+		require.ErrorContains(t, err, "connection refused")
+	}
+	var lc net.ListenConfig
+	again, err := lc.Listen(t.Context(), "tcp", addr)
+	require.NoError(t, err)
+	serve(t, again, nil)
+	require.NoError(t, confirm(t, c, addr, "g", bound), "it is back, and no pause between attempts to connect is waited for")
+}
+
+// A participant that comes back elsewhere is found by the first call that tries it.
+func TestAParticipantThatMoves(t *testing.T) {
+	t.Parallel()
+	listeners := listen(t, "127.0.0.1", "127.0.0.2")
+	one := serve(t, listeners[0], nil)
+	require.NoError(t, listeners[1].Close())
+	dns := serveNames(t, "127.0.0.2")
+	c := newCaller(t, func(cfg *Config) { cfg.authority, cfg.limits.patience = dns.addr, time.Nanosecond })
+	server := "stock.test:" + portOf(t, one)
+	require.Error(t, confirm(t, c, server, "g", 50*time.Millisecond))
+	dns.become("127.0.0.1")
+	require.NoError(t, confirm(t, c, server, "g", bound))
 }
 
 func TestParticipantsWithCertificates(t *testing.T) {

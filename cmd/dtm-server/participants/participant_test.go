@@ -101,6 +101,7 @@ func (p *participant) handle(_ any, stream grpc.ServerStream) error {
 		select {
 		case <-hold:
 		case <-stream.Context().Done():
+			return stream.Context().Err()
 		}
 	}
 	if answer != nil {
