@@ -21,7 +21,13 @@ type recovery struct {
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	mu     sync.Mutex
+	warned time.Time
 }
+
+// warnPause is the least time between two warnings about the store: every loop meets the same failure every second.
+const warnPause = 30 * time.Second
 
 // startRecovery starts the loops, which stop must end.
 func startRecovery(loops int64, interval time.Duration) *recovery {
@@ -48,7 +54,7 @@ func (r *recovery) loop(ctx context.Context) {
 	for ctx.Err() == nil {
 		found, err := recoverOne()
 		if err != nil {
-			warn("recovery", err)
+			r.warn(err)
 		}
 		if found {
 			continue
@@ -59,6 +65,15 @@ func (r *recovery) loop(ctx context.Context) {
 		case <-pause.C:
 		}
 		pause.Stop()
+	}
+}
+
+func (r *recovery) warn(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Now(); now.Sub(r.warned) >= warnPause {
+		r.warned = now
+		warn("recovery: the store", err)
 	}
 }
 

@@ -155,11 +155,19 @@ func (b *browser) awaitText(texts ...string) {
 	}
 }
 
-// click clicks with the mouse on what an XPath finds, once it is visible.
+// settle waits until nothing moves.
+func (b *browser) settle() {
+	b.t.Helper()
+	b.awaitTrue(`document.getAnimations().every(a => a.playState !== "running")`)
+}
+
+// click clicks with the mouse on what an XPath finds, once it is visible and stays where it is.
 func (b *browser) click(xpath string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, bound)
 	defer cancel()
+	require.NoError(b.t, chromedp.Do(ctx, chromedp.WaitVisible(chromedp.Search(xpath))), xpath)
+	b.settle()
 	require.NoError(b.t, chromedp.Do(ctx, chromedp.Click(chromedp.Search(xpath), chromedp.NodeVisible)), xpath)
 }
 

@@ -51,7 +51,12 @@ func tryStart(t *testing.T, b build, change func(*dtmserver.Config)) (*dtmserver
 	change(&cfg)
 	s, err := dtmserver.Start(t.Context(), cfg)
 	if err == nil {
-		t.Cleanup(func() { require.NoError(t, s.Kill()) })
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("the server's log:\n%s", s.Log())
+			}
+			require.NoError(t, s.Kill())
+		})
 	}
 	return s, err
 }

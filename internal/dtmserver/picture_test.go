@@ -25,7 +25,7 @@ func (b *browser) shoot(name string) {
 	if os.Getenv(envShots) == "" {
 		return
 	}
-	b.awaitTrue(`document.getAnimations().every(a => a.playState !== "running")`)
+	b.settle()
 	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	require.NoError(b.t, err)
 	require.NoError(b.t, os.WriteFile(filepath.Join("..", "..", "docs", "console", name+".png"), shrink(b.t, picture), 0o644))

@@ -180,6 +180,7 @@ func TestSubmitWithoutTheStore(t *testing.T) {
 			redis.Kill()
 			err := i.submit(gid)
 			redis.Restart()
+			i.awaitStore()
 			if b.name == "stock" {
 				require.NoError(t, err, "mended")
 			} else {

@@ -109,6 +109,15 @@ func (i initiator) awaitStatus(gid, want string) {
 	require.Eventually(i.t, func() bool { return i.status(gid) == want }, bound, 20*time.Millisecond, "%s never %s", gid, want)
 }
 
+// awaitStore waits until the server reaches its store, which it may remember for a second as being away.
+func (i initiator) awaitStore() {
+	i.t.Helper()
+	require.Eventually(i.t, func() bool {
+		_, response := fetch(i.t, i.server.HTTPURL()+"/api/dtmsvr/query?gid=none")
+		return response.StatusCode == http.StatusOK
+	}, bound, 20*time.Millisecond)
+}
+
 // get reads a JSON answer of DTM's HTTP API.
 func (i initiator) get(path string, into any) {
 	i.t.Helper()
