@@ -15,18 +15,25 @@ func unique() string { return "deploy-" + strings.ToLower(rand.Text()[:8]) + "-"
 
 // A shop of `--set dev.enabled=true`, on a real MySQL and RocketMQ in place of the chart's own.
 func TestDevelopment(t *testing.T) {
-	c := newCluster(t)
-	c.apply("--set", "dev.enabled=true", "--set", "messages.rocketmq.prefix="+unique(), "--set", "console.enabled=true")
-	c.servers(openDatabases(t), "shop", string(c.secret("shop-tcckit-dev", "mysql-password")), "shop_")
-	c.each("Job", func(o manifest.Object) { require.Empty(t, o.Hook(), "a hook would wait for a MySQL that comes after it") })
-
-	pods := c.deploy()
-	require.Len(t, pods, 9)
-	c.helmTest()
-	c.sweep()
-	order := pods["order"]
-	require.Equal(t, "none is stuck\n", order.exec(order.template.Spec.Containers[0], "barrier", "stuck"), "as kubectl exec would run it")
-	together(pods, (*pod).stop)
+	for _, tls := range []string{"generated", "off"} {
+		t.Run("TLS "+tls, func(t *testing.T) {
+			c := newCluster(t)
+			c.apply("--set", "dev.enabled=true", "--set", "tls.mode="+tls, "--set", "console.enabled=true",
+				"--set", "messages.rocketmq.prefix="+unique())
+			c.servers(openDatabases(t), "shop", string(c.secret("shop-tcckit-dev", "mysql-password")), "shop_")
+			c.each("Job", func(o manifest.Object) {
+				require.Empty(t, o.Hook(), "a hook would wait for a MySQL that comes after it")
+			})
+			pods := c.deploy()
+			require.Len(t, pods, 9)
+			c.helmTest()
+			c.sweep()
+			order := pods["order"]
+			require.Equal(t, "none is stuck\n", order.exec(order.template.Spec.Containers[0], "barrier", "stuck"), "as kubectl exec would run it")
+			require.Equal(t, "there is none\n", order.exec(order.template.Spec.Containers[0], "tx", "list"), "nothing is unfinished")
+			together(pods, (*pod).stop)
+		})
+	}
 }
 
 // servers gives the shop a MySQL with an account of its own, with what the image of the chart's MySQL would run, and a
