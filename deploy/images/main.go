@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -37,7 +38,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
 	out := flags.String("o", filepath.Join("..", ".cache", "images"), "the folder for the archives, relative to the working directory")
-	archs := flags.String("arch", "amd64,arm64", "architectures, separated by commas; Docker builds for its own alone")
+	archs := flags.String("arch", runtime.GOARCH, "architectures, separated by commas: amd64, arm64; Docker builds for its own alone")
 	with := flags.String("with", "auto", "docker, go, or auto: docker where an engine answers")
 	dockerFlags := flags.String("docker-flags", "", "further flags of docker build, separated by spaces, such as \"--network host\"")
 	rootOf := flags.String("root", "", "only build the named program and lay its image's root out in the folder -o: for the Dockerfile")
