@@ -51,7 +51,7 @@ func run(dir string) error {
 		if err != nil {
 			return err
 		}
-		document, err := os.ReadFile(filepath.Join(module, "api/openapi-spec/swagger.json")) //nolint:gosec // of a module
+		document, err := os.ReadFile(filepath.Join(module, "api/openapi-spec/swagger.json"))
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func run(dir string) error {
 			return err
 		}
 		for _, file := range files {
-			document, err := os.ReadFile(filepath.Join(root, file)) //nolint:gosec // of a module
+			document, err := os.ReadFile(filepath.Join(root, file))
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func run(dir string) error {
 
 // download returns the folder of a module, of which only some files are read.
 func download(module string) (string, error) {
-	cmd := exec.Command("go", "mod", "download", "-json", module) //nolint:gosec,noctx // one of the above, as long as it takes
+	cmd := exec.Command("go", "mod", "download", "-json", module) //nolint:noctx // one of the above, as long as it takes
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -116,8 +116,8 @@ func writeOpenAPI(document []byte, dir string) error {
 func writeCustom(document []byte, dir string) error {
 	var crd struct {
 		Spec struct {
-			Group string
-			Names struct{ Kind string }
+			Group    string
+			Names    struct{ Kind string }
 			Versions []struct {
 				Name   string
 				Schema struct {

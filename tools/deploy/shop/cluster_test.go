@@ -43,7 +43,7 @@ func newCluster(t testing.TB) *cluster {
 	dir, err := os.MkdirTemp("", "tcckit-deploy-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // read by another user
+	require.NoError(t, os.Chmod(dir, 0o755))
 	c := &cluster{
 		t: t, dir: dir, root: os.Getuid() == 0 && os.Getenv("TCCKIT_DEPLOY_USERNS") == "",
 		secrets: make(map[string]map[string][]byte), binaries: make(map[string]string),
@@ -53,13 +53,13 @@ func newCluster(t testing.TB) *cluster {
 		from := os.Getenv(variable)
 		require.NotEmpty(t, from, "%s is to name the binary of the image %s", variable, image)
 		to := filepath.Join(dir, filepath.Base(image))
-		program, err := os.ReadFile(from) //nolint:gosec // it is ours
+		program, err := os.ReadFile(from)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(to, program, 0o755)) //nolint:gosec // it is a program
+		require.NoError(t, os.WriteFile(to, program, 0o755))
 		c.binaries[image] = to
 	}
 	hosts := filepath.Join(dir, "hosts")
-	require.NoError(t, os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"), 0o644)) //nolint:gosec // as /etc/hosts
+	require.NoError(t, os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"), 0o644))
 	require.NoError(t, syscall.Mount(hosts, "/etc/hosts", "", syscall.MS_BIND, ""))
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount("/etc/hosts", syscall.MNT_DETACH)) })
 	return c
@@ -187,7 +187,7 @@ func (c *cluster) writeHosts() {
 			fmt.Fprintf(&text, "%s %s\n", ip, name)
 		}
 	}
-	require.NoError(c.t, os.WriteFile("/etc/hosts", []byte(text.String()), 0o644)) //nolint:gosec // everybody reads it
+	require.NoError(c.t, os.WriteFile("/etc/hosts", []byte(text.String()), 0o644))
 }
 
 // forward has a Service's name and port lead to a server of this machine.

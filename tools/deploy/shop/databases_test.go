@@ -71,6 +71,7 @@ func (d *databases) clean(user, prefix string) {
 	defer cancel()
 	rows, err := d.admin.QueryContext(ctx, "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE ?", strings.ReplaceAll(prefix, "_", `\_`)+"%")
 	require.NoError(d.t, err)
+	defer rows.Close()
 	var names []string
 	for rows.Next() {
 		var name string
@@ -78,7 +79,6 @@ func (d *databases) clean(user, prefix string) {
 		names = append(names, name)
 	}
 	require.NoError(d.t, rows.Err())
-	require.NoError(d.t, rows.Close())
 	for _, name := range names {
 		d.run("DROP DATABASE `" + name + "`")
 	}

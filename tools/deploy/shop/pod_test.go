@@ -45,7 +45,7 @@ func newPod(t testing.TB, c *cluster, name string, template manifest.Template) *
 	p := &pod{t: t, cluster: c, name: name, ip: c.podIP(name), template: template, volumes: make(map[string]string)}
 	for _, v := range template.Spec.Volumes {
 		dir := filepath.Join(c.dir, "volumes", name, v.Name)
-		require.NoError(t, os.MkdirAll(dir, 0o755)) //nolint:gosec // read by another user
+		require.NoError(t, os.MkdirAll(dir, 0o755))
 		p.volumes[v.Name] = dir
 		if v.EmptyDir != nil {
 			c.giveToNonroot(dir)
