@@ -58,7 +58,28 @@ func parse(cert, key, ca []byte) (material, error) {
 	if !trusted.AppendCertsFromPEM(ca) {
 		return material{}, errors.New("there is no certificate in the CA file")
 	}
-	return material{pair, trusted}, nil
+	return material{pair, trusted}, verify(pair, trusted)
+}
+
+// verify wants a certificate that the others, who trust the same CAs, take from a server and from a client.
+func verify(pair tls.Certificate, trusted *x509.CertPool) error {
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return err
+	}
+	between := x509.NewCertPool()
+	for _, der := range pair.Certificate[1:] {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			between.AddCert(c)
+		}
+	}
+	for usage, name := range map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "server", x509.ExtKeyUsageClientAuth: "client"} {
+		options := x509.VerifyOptions{Roots: trusted, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage}}
+		if _, err := leaf.Verify(options); err != nil {
+			return fmt.Errorf("others would refuse it from a %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // Server is the configuration of a listener. With mutual, clients must show a certificate of our CA; else none

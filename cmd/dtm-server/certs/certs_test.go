@@ -75,7 +75,7 @@ func TestBothShowACertificateOfTheCA(t *testing.T) {
 
 	stranger := other.Issue(t, "order")
 	require.ErrorContains(t, call(t, dial(t, addr, identity(t, stranger).Credentials())), "unknown authority")
-	certstest.Trust(t, stranger.CA, ca) // now it trusts the server, but not the other way round
+	certstest.Trust(t, stranger.CA, ca, other) // now it trusts the server, but not the other way round
 	require.Equal(t, codes.Unavailable, status.Code(call(t, dial(t, addr, identity(t, stranger).Credentials()))))
 	nobody := &tls.Config{RootCAs: pool(t, stranger.CA), MinVersion: tls.VersionTLS13}
 	require.Equal(t, codes.Unavailable, status.Code(call(t, dial(t, addr, credentials.NewTLS(nobody)))))
@@ -172,7 +172,7 @@ func TestReplacedFiles(t *testing.T) {
 func TestFilesThatAreNoCertificates(t *testing.T) {
 	t.Parallel()
 	ca := certstest.NewCA(t)
-	files, others := ca.Issue(t, "a"), ca.Issue(t, "b")
+	files, others, strangers := ca.Issue(t, "a"), ca.Issue(t, "b"), certstest.NewCA(t).Issue(t, "a")
 	for name, test := range map[string]struct {
 		files certs.Files
 		want  string
@@ -180,6 +180,7 @@ func TestFilesThatAreNoCertificates(t *testing.T) {
 		"missing":           {certs.Files{Cert: "nothing.crt", Key: files.Key, CA: files.CA}, "nothing.crt"},
 		"key of another":    {certs.Files{Cert: files.Cert, Key: others.Key, CA: files.CA}, "private key does not match"},
 		"a key for a CA":    {certs.Files{Cert: files.Cert, Key: files.Key, CA: files.Key}, "no certificate in the CA file"},
+		"the CA of another": {certs.Files{Cert: files.Cert, Key: files.Key, CA: strangers.CA}, "others would refuse it"},
 		"certificate twice": {certs.Files{Cert: files.Cert, Key: files.Cert, CA: files.CA}, files.Cert},
 	} {
 		_, err := certs.Open(test.files, nil)

@@ -161,7 +161,7 @@ func TestParticipantsWithCertificates(t *testing.T) {
 	p := serve(t, listen(t, "127.0.0.1")[0], tlsServer(t, ca.Issue(t, "stock.test")))
 	stranger := serve(t, listen(t, "127.0.0.1")[0], tlsServer(t, other.Issue(t, "stock.test")))
 	namesake := serve(t, listen(t, "127.0.0.1")[0], tlsServer(t, ca.Issue(t, "account.test")))
-	certstest.Trust(t, files.CA, ca)
+	certstest.Trust(t, files.CA, ca, other)
 	dns := serveNames(t, "127.0.0.1")
 	caller := func(files certs.Files) *Caller {
 		identity, err := certs.Open(files, nil)
