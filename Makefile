@@ -32,6 +32,14 @@ test: build stock servers ## Test everything with -race against real servers, wh
 	bin/withservers -- go test -race -count=1 -timeout 15m $(FLAGS) $(PACKAGES)
 	go test -C cmd/dtm-server -race -count=1 -timeout 10m $(FLAGS) ./...
 
+.PHONY: images
+images: ## Make the container images, with their SBOMs, in .cache/images
+	go run -C deploy ./images -o ../.cache/images
+
+.PHONY: test-deploy
+test-deploy: build images servers ## Test the images, the compose file, the units and the Helm chart, without a cluster
+	bin/withservers -servers mysql,redis,rocketmq -- sh -ec 'go test -C deploy -count=1 -timeout 10m ./...; deploy/test-deploy.sh'
+
 # Modules of their own, so that the library does not depend on what they show.
 EXAMPLES = $(patsubst %/go.mod,%,$(wildcard docs/examples/*/go.mod))
 
@@ -63,7 +71,7 @@ lint: ## Lint Go and protos, check the import rules and that generated code is u
 	linter=$(GOLANGCI_LINT) && \
 	  tools/check-imports.sh "$$linter" && \
 	  "$$linter" run ./... && \
-	  for m in cmd/dtm-server $(EXAMPLES); do (cd $$m && "$$linter" run ./...) || exit; done
+	  for m in cmd/dtm-server deploy tools/deploy $(EXAMPLES); do (cd $$m && "$$linter" run ./...) || exit; done
 
 .PHONY: generate
 generate: ## Write api/gen from api/proto, and what the examples generate
