@@ -72,7 +72,10 @@ func (s *rollingShop) clients(t *testing.T) *rollingCrowd {
 		s.put(t, c.sku, c.put, c.price)
 		w.customers = append(w.customers, c)
 		w.tasks.Go(func() {
+			pace := time.NewTicker(orderPause)
+			defer pace.Stop()
 			for n := 0; ctx.Err() == nil; n++ {
+				<-pace.C
 				if err := w.shop(context.WithoutCancel(ctx), s, *c, n); err != nil {
 					w.ended <- fmt.Errorf("order %d of %s: %w", n, c.account, err)
 					return

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dtm-labs/client/dtmgrpc/dtmgpb"
 	"github.com/stretchr/testify/require"
@@ -28,7 +29,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 	onBolt(t, func(t *testing.T, store dtmStore) {
 		s := newSecureShop(t, store.open(t))
 		before, after := s.secure.ca, certstest.NewAuthority(t)
-		load := s.strictLoad(t, 4)
+		load := s.strictLoad(t, 3)
 		load.progress(t)
 
 		both := certstest.Bundle(before, after)
@@ -126,6 +127,9 @@ func (s *security) opsBelieves(t *testing.T, ca *certstest.Authority) {
 	})
 }
 
+// orderPause is the least time between two orders of a client.
+const orderPause = 30 * time.Millisecond
+
 // strictLoad are clients that place one order after another, each once and over a connection of its own, and stop
 // at the first error.
 type strictLoad struct {
@@ -147,7 +151,10 @@ func (s *shop) strictLoad(t *testing.T, clients int) *strictLoad {
 	load := &strictLoad{customer: c, stop: cancel, failed: make(chan error, clients)}
 	for i := range clients {
 		load.tasks.Go(func() {
+			pace := time.NewTicker(orderPause) // most of the test is waiting, which others can use
+			defer pace.Stop()
 			for n := 0; ctx.Err() == nil; n++ {
+				<-pace.C
 				one := *c
 				one.requestID = fmt.Sprintf("%d-%d", i, n)
 				if err := s.placeOnce(context.WithoutCancel(ctx), &one); err != nil {
