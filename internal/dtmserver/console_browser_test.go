@@ -166,6 +166,15 @@ func TestConsoleInABrowser(t *testing.T) {
 	require.Equal(t, []string{"02 ConfirmDebit"}, account.received(stopped), "what was confirmed stays so: this is for a person to mend")
 
 	b.stayed(c.url)
+
+	t.Log("behind a path, and on another store")
+	below := startConsole(t, dtmserver.Bolt(), "ADMIN_BASE_PATH=/dtm")
+	gid := below.prepare(account)
+	b.logIn("ops", opsPassword)
+	b.open(below.url + "/dtm/")
+	b.awaitText("All Transactions", gid)
+	b.openDetail(below.url+"/dtm", gid)
+	b.awaitField("Status", "prepared")
 }
 
 func (b *browser) openDetail(console, gid string) {
