@@ -163,6 +163,22 @@ func TestSecretsAreInSecretsOnly(t *testing.T) {
 	})
 }
 
+// However long the release's name, those of objects fit what Kubernetes makes of them: a StatefulSet's becomes a label with a
+// hash, a CronJob's the name of a Job.
+func TestNamesAreShortEnough(t *testing.T) {
+	name := strings.Repeat("long-", 10) + "one"
+	text, err := manifest.Render(t.Context(), variable(t, "HELM_BIN"), name, "trade", chart, "--values", filepath.Join(chart, "ci", "dev-redis-values.yaml"))
+	require.NoError(t, err)
+	objects, err := manifest.Parse(text)
+	require.NoError(t, err)
+	longest := map[string]int{"StatefulSet": 52, "CronJob": 52, "Service": 63, "Deployment": 63, "Job": 63, "Pod": 63}
+	for _, o := range objects {
+		if most := longest[o.Kind]; most > 0 {
+			require.LessOrEqual(t, len(o.Metadata.Name), most, "%s %s", o.Kind, o.Metadata.Name)
+		}
+	}
+}
+
 // Helm 3 renders the same as Helm 4, but for what is random.
 func TestHelm3RendersTheSame(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(chart, "ci", "*-values.yaml"))

@@ -84,5 +84,5 @@ TCCKIT_{{ . | upper | replace "-" "_" }}_DB
   {{- include "tcckit.containerSecurity" . | nindent 2 }}
   resources:
     requests: {cpu: 10m, memory: 16Mi}
-    limits: {cpu: 500m, memory: 64Mi}
+    limits: {cpu: 500m, memory: 128Mi}
 {{- end -}}
