@@ -21,9 +21,7 @@ type recovery struct {
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
-
-	mu     sync.Mutex
-	warned time.Time
+	told    *seldom
 }
 
 // warnPause is the least time between two warnings about the store: every loop meets the same failure every second.
@@ -32,7 +30,7 @@ const warnPause = 30 * time.Second
 // startRecovery starts the loops, which stop must end.
 func startRecovery(loops int64, interval time.Duration) *recovery {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &recovery{interval: interval, stop: cancel}
+	r := &recovery{interval: interval, stop: cancel, told: &seldom{every: warnPause}}
 	for range loops {
 		r.running.Go(func() { r.loop(ctx) })
 	}
@@ -54,7 +52,7 @@ func (r *recovery) loop(ctx context.Context) {
 	for ctx.Err() == nil {
 		found, err := recoverOne()
 		if err != nil {
-			r.warn(err)
+			r.told.warn("recovery: the store", err)
 		}
 		if found {
 			continue
@@ -65,15 +63,6 @@ func (r *recovery) loop(ctx context.Context) {
 		case <-pause.C:
 		}
 		pause.Stop()
-	}
-}
-
-func (r *recovery) warn(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now := time.Now(); now.Sub(r.warned) >= warnPause {
-		r.warned = now
-		warn("recovery: the store", err)
 	}
 }
 

@@ -205,9 +205,6 @@ func (h *host) end() {
 	h.store.close()
 }
 
-// warn tells of something that does not end the process.
-func warn(about string, err error) { fmt.Fprintf(os.Stderr, "dtm-server: %s: %v\n", about, err) }
-
 // exit ends the process with a message. DTM would print a stack trace of its own before it.
 func exit(err error) {
 	fmt.Fprintln(os.Stderr, "dtm-server:", err)

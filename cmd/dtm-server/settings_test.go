@@ -40,7 +40,7 @@ func TestListenersAsTold(t *testing.T) {
 		"PROBE_ADDR": "0.0.0.0:2", "SHUTDOWN_DELAY": "5s", "CRON_LOOPS": "1", "ADMIN_BASE_PATH": "/dtm",
 	})
 	require.NoError(t, err)
-	require.Equal(t, tlsSettings{certs.Files{Cert: "a", Key: "b", CA: "c"}, certs.Callers{"order", "spiffe://shop/ops"}, true}, s.tls)
+	require.Equal(t, tlsSettings{certs.Files{Cert: "a", Key: "b", CA: "c"}, certs.Callers{Names: []string{"order", "spiffe://shop/ops"}}, true}, s.tls)
 	require.Equal(t, consoleSettings{addr: ":1", passwordFile: "p"}, s.console)
 	require.Equal(t, "0.0.0.0:2", s.probeAddr)
 	require.Equal(t, 5*time.Second, s.shutdownDelay)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -29,13 +30,13 @@ func loadTLS() (tlsSettings, error) {
 	}
 	for name := range strings.SplitSeq(os.Getenv("TLS_CLIENTS"), ",") {
 		if name = strings.TrimSpace(name); name != "" {
-			s.clients = append(s.clients, name)
+			s.clients.Names = append(s.clients.Names, name)
 		}
 	}
-	if len(s.clients) > 0 && !s.on() {
+	if len(s.clients.Names) > 0 && !s.on() {
 		return s, errors.New("TLS_CLIENTS: who calls is known by TLS alone; give TLS_CERT, TLS_KEY and TLS_CA")
 	}
-	if os.Getenv("TLS_CLIENTS") != "" && len(s.clients) == 0 {
+	if os.Getenv("TLS_CLIENTS") != "" && len(s.clients.Names) == 0 {
 		return s, fmt.Errorf("TLS_CLIENTS=%s: names nobody", os.Getenv("TLS_CLIENTS"))
 	}
 	var err error
@@ -63,11 +64,17 @@ func (h *host) GRPCOptions(options ...grpc.ServerOption) []grpc.ServerOption {
 	if h.identity == nil {
 		return options
 	}
-	callers := h.settings.tls.clients
+	callers := h.callers()
 	return append([]grpc.ServerOption{
 		grpc.Creds(credentials.NewTLS(h.identity.Server(true, "h2"))),
 		grpc.ChainUnaryInterceptor(callers.Unary), grpc.ChainStreamInterceptor(callers.Stream),
 	}, options...)
+}
+
+func (h *host) callers() certs.Callers {
+	callers, told := h.settings.tls.clients, &seldom{every: time.Second}
+	callers.Report = func(err error) { told.warn("TLS_CLIENTS", err) }
+	return callers
 }
 
 // secureAPI returns the handler of the HTTP API for those who may call, and the listener's TLS, nil for none.
@@ -75,5 +82,5 @@ func (h *host) secureAPI(api http.Handler) (http.Handler, *tls.Config) {
 	if h.identity == nil {
 		return api, nil
 	}
-	return h.settings.tls.clients.HTTP(api), h.identity.Server(true, "h2", "http/1.1")
+	return h.callers().HTTP(api), h.identity.Server(true, "h2", "http/1.1")
 }

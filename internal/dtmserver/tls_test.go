@@ -3,6 +3,7 @@ package dtmserver_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +78,7 @@ func TestMutualTLS(t *testing.T) {
 		code, err := s.askHTTP(account.HTTPClient(bound))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusForbidden, code)
+		require.Eventually(t, func() bool { return strings.Contains(s.server.Log(), "TLS_CLIENTS: refused a call from 127.0.0.1:") }, bound, 10*time.Millisecond)
 	})
 	t.Run("another CA", func(t *testing.T) {
 		stranger := certstest.NewAuthority(t)

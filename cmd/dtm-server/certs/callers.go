@@ -15,18 +15,30 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Callers are the identities that may call, compared exactly. None listed means whoever has a certificate of
-// our CA.
-type Callers []string
+// Callers say who may call.
+type Callers struct {
+	// Names are their identities, compared exactly. None means whoever has a certificate of our CA.
+	Names []string
+	// Report receives who else called; nil: nobody.
+	Report func(error)
+}
 
-// check tells why the peer of a connection may not call. The CA of its certificate was verified in the
+// check tells why the peer of a connection, at addr, may not call. The CA of its certificate was verified in the
 // handshake.
-func (c Callers) check(state tls.ConnectionState) error {
+func (c Callers) check(addr string, state tls.ConnectionState) error {
+	err := c.judge(state)
+	if err != nil && c.Report != nil {
+		c.Report(fmt.Errorf("refused a call from %s: %w", addr, err))
+	}
+	return err
+}
+
+func (c Callers) judge(state tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return errors.New("no client certificate was shown")
 	}
 	names := Names(state.PeerCertificates[0])
-	if len(c) == 0 || slices.ContainsFunc(names, func(name string) bool { return slices.Contains(c, name) }) {
+	if len(c.Names) == 0 || slices.ContainsFunc(names, func(name string) bool { return slices.Contains(c.Names, name) }) {
 		return nil
 	}
 	return fmt.Errorf("the certificate of %q may not call this server: TLS_CLIENTS lists none of these names", names)
@@ -35,7 +47,7 @@ func (c Callers) check(state tls.ConnectionState) error {
 // HTTP refuses others by 403.
 func (c Callers) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := c.check(*r.TLS); err != nil {
+		if err := c.check(r.RemoteAddr, *r.TLS); err != nil {
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
@@ -68,7 +80,7 @@ func (c Callers) checkPeer(ctx context.Context) error {
 	if !ok {
 		return status.Error(codes.PermissionDenied, "a call without TLS")
 	}
-	if err := c.check(info.State); err != nil {
+	if err := c.check(from.Addr.String(), info.State); err != nil {
 		return status.Error(codes.PermissionDenied, err.Error())
 	}
 	return nil

@@ -41,8 +41,8 @@ func serve(t *testing.T, i *certs.Identity, callers ...string) string {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(i.Server(true, "h2"))),
-		grpc.UnaryInterceptor(certs.Callers(callers).Unary), grpc.StreamInterceptor(certs.Callers(callers).Stream))
+	who := certs.Callers{Names: callers}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(i.Server(true, "h2"))), grpc.UnaryInterceptor(who.Unary), grpc.StreamInterceptor(who.Stream))
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.Serve(listener) })
@@ -123,9 +123,10 @@ func TestCallersByHTTP(t *testing.T) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	var refused []string
 	server := &http.Server{
 		ReadHeaderTimeout: time.Second, TLSConfig: identity(t, ca.Issue(t, "127.0.0.1")).Server(true, "h2", "http/1.1"),
-		Handler: certs.Callers{"ops"}.HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Proto)) })),
+		Handler: certs.Callers{Names: []string{"ops"}, Report: func(err error) { refused = append(refused, err.Error()) }}.HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Proto)) })),
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.ServeTLS(listener, "", "") })
@@ -141,6 +142,8 @@ func TestCallersByHTTP(t *testing.T) {
 		require.Equal(t, 2, response.ProtoMajor)
 		transport.CloseIdleConnections()
 	}
+	require.Len(t, refused, 1)
+	require.Regexp(t, `^refused a call from 127\.0\.0\.1:\d+: the certificate of \["order"\] may not call`, refused[0])
 }
 
 // A certificate is replaced, then the CA; what is connected lives on.
