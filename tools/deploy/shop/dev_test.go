@@ -28,6 +28,7 @@ func TestDevelopment(t *testing.T) {
 			require.Len(t, pods, 9)
 			c.helmTest()
 			c.sweep()
+			c.strangers(tls != "off")
 			order := pods["order"]
 			require.Equal(t, "none is stuck\n", order.exec(order.template.Spec.Containers[0], "barrier", "stuck"), "as kubectl exec would run it")
 			require.Equal(t, "there is none\n", order.exec(order.template.Spec.Containers[0], "tx", "list"), "nothing is unfinished")
