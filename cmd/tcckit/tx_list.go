@@ -89,10 +89,12 @@ func (l *txList) read(ctx context.Context, client *coordinator.Client) (list []*
 				return nil, false, err
 			}
 			for _, t := range page.Transactions {
-				if !seen[t.GID] && time.Since(t.Created) >= l.olderThan.duration() {
-					seen[t.GID] = true
-					list = append(list, t)
+				// MySQL rounds times to seconds, so one may have begun in the future.
+				if seen[t.GID] || l.olderThan > 0 && time.Since(t.Created) < l.olderThan.duration() {
+					continue
 				}
+				seen[t.GID] = true
+				list = append(list, t)
 			}
 			if opts.After = page.Next; opts.After == "" {
 				break
