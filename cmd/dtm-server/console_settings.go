@@ -15,8 +15,11 @@ type consoleSettings struct {
 }
 
 func loadConsole(tlsOn bool) (consoleSettings, error) {
-	s := consoleSettings{addr: os.Getenv("CONSOLE_ADDR"), passwordFile: os.Getenv("CONSOLE_PASSWORD_FILE")}
+	s := consoleSettings{addr: os.Getenv("CONSOLE_ADDR")}
 	var err error
+	if s.passwordFile, err = envPath("CONSOLE_PASSWORD_FILE"); err != nil {
+		return s, err
+	}
 	if s.plaintext, err = envSwitch("CONSOLE_PLAINTEXT", false); err != nil {
 		return s, err
 	}

@@ -128,6 +128,10 @@ func (h *host) start() error {
 		return errors.New("DTM did not start")
 	}
 	if !h.patched.Load() { // the unpatched build serves by itself, on all interfaces
+		if h.identity != nil || h.password != nil {
+			return errors.New("this is the stock build, which knows neither TLS_CERT nor CONSOLE_ADDR")
+		}
+		h.phase.now.Store(serving)
 		addConsole(api, conf.AdminBasePath, consoleFiles())
 		h.announce(hostPort("", conf.HTTPPort), hostPort("", conf.GrpcPort))
 		return nil

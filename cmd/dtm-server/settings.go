@@ -169,6 +169,19 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
+// envPath is absolute, for the process goes to DATA_DIR later, or empty.
+func envPath(name string) (string, error) {
+	value := os.Getenv(name)
+	if value == "" {
+		return "", nil
+	}
+	path, err := filepath.Abs(value)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return path, nil
+}
+
 func envDuration(name, otherwise string) (time.Duration, error) {
 	value := envOr(name, otherwise)
 	d, err := time.ParseDuration(value)

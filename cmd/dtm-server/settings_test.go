@@ -40,8 +40,13 @@ func TestListenersAsTold(t *testing.T) {
 		"PROBE_ADDR": "0.0.0.0:2", "SHUTDOWN_DELAY": "5s", "CRON_LOOPS": "1", "ADMIN_BASE_PATH": "/dtm",
 	})
 	require.NoError(t, err)
-	require.Equal(t, tlsSettings{certs.Files{Cert: "a", Key: "b", CA: "c"}, certs.Callers{Names: []string{"order", "spiffe://shop/ops"}}, true}, s.tls)
-	require.Equal(t, consoleSettings{addr: ":1", passwordFile: "p"}, s.console)
+	absolute := func(path string) string { // for the process goes to DATA_DIR
+		path, err := filepath.Abs(path)
+		require.NoError(t, err)
+		return path
+	}
+	require.Equal(t, tlsSettings{certs.Files{Cert: absolute("a"), Key: absolute("b"), CA: absolute("c")}, certs.Callers{Names: []string{"order", "spiffe://shop/ops"}}, true}, s.tls)
+	require.Equal(t, consoleSettings{addr: ":1", passwordFile: absolute("p")}, s.console)
 	require.Equal(t, "0.0.0.0:2", s.probeAddr)
 	require.Equal(t, 5*time.Second, s.shutdownDelay)
 	require.Equal(t, int64(1), s.cronLoops)

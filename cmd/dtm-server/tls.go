@@ -23,8 +23,14 @@ type tlsSettings struct {
 }
 
 func loadTLS() (tlsSettings, error) {
-	s := tlsSettings{files: certs.Files{Cert: os.Getenv("TLS_CERT"), Key: os.Getenv("TLS_KEY"), CA: os.Getenv("TLS_CA")}}
-	files := s.files
+	var s tlsSettings
+	files := &s.files
+	for name, path := range map[string]*string{"TLS_CERT": &files.Cert, "TLS_KEY": &files.Key, "TLS_CA": &files.CA} {
+		var err error
+		if *path, err = envPath(name); err != nil {
+			return s, err
+		}
+	}
 	if s.on() && (files.Cert == "" || files.Key == "" || files.CA == "") {
 		return s, errors.New("TLS_CERT, TLS_KEY and TLS_CA: give all three or none")
 	}
