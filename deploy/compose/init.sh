@@ -35,8 +35,8 @@ random() { openssl rand -hex 24; }
 
 passwords() {
   local version service database
-  version=${TCCKIT_VERSION:-$(git -C "$here" describe --tags --always --dirty 2>/dev/null || echo dev)}
-  echo "TCCKIT_VERSION=${version#v}" >"$env.partial"
+  version=${TCCKIT_VERSION:-$(sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$here/../helm/tcckit/Chart.yaml")}
+  echo "TCCKIT_VERSION=$version" >"$env.partial"
   printf 'compose:%s\n' "$(openssl rand -hex 32)" >"$secrets/signing-keys"
   random >"$secrets/mysql-root-password"
   random >"$secrets/grafana-password"

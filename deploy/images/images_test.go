@@ -137,6 +137,12 @@ func TestAnSBOMIsValidSPDX(t *testing.T) {
 	assert.Len(t, doc.Relationships, len(doc.Packages), "each package has its relationship")
 }
 
+func TestTheVersionIsTheCharts(t *testing.T) {
+	version, err := chartVersion("../helm/tcckit/Chart.yaml")
+	require.NoError(t, err)
+	assert.Regexp(t, `^\d+\.\d+\.\d+$`, version)
+}
+
 func TestTheRootIsLaidOutAsInTheLayer(t *testing.T) {
 	p := programs()[1]
 	dir := filepath.Join(t.TempDir(), "root")

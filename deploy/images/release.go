@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,13 +23,16 @@ type release struct {
 // created is the time as labels and SBOMs have it.
 func (r release) created() string { return r.time.UTC().Format(time.RFC3339) }
 
-// findRelease takes what the environment says (VERSION, REVISION, SOURCE_DATE_EPOCH), and else asks git in root.
+// findRelease takes what the environment says (VERSION, REVISION, SOURCE_DATE_EPOCH), else the chart's version of
+// the programs, so that chart, compose and images agree, and what git in root knows of the commit.
 func findRelease(ctx context.Context, root string) (release, error) {
-	version, err := envOrGit(ctx, "VERSION", root, "describe", "--tags", "--always", "--dirty")
-	if err != nil {
-		return release{}, err
+	r := release{version: os.Getenv("VERSION")}
+	var err error
+	if r.version == "" {
+		if r.version, err = chartVersion(filepath.Join(root, "deploy", "helm", "tcckit", "Chart.yaml")); err != nil {
+			return release{}, err
+		}
 	}
-	r := release{version: strings.TrimPrefix(version, "v")}
 	if r.revision, err = envOrGit(ctx, "REVISION", root, "rev-parse", "HEAD"); err != nil {
 		return release{}, err
 	}
@@ -41,6 +46,19 @@ func findRelease(ctx context.Context, root string) (release, error) {
 	}
 	r.time = time.Unix(seconds, 0)
 	return r, nil
+}
+
+// chartVersion is the appVersion of a chart.
+func chartVersion(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	m := regexp.MustCompile(`(?m)^appVersion: *"?([^"\s]+)"?\s*$`).FindSubmatch(text)
+	if m == nil {
+		return "", fmt.Errorf("%s names no appVersion: set VERSION", file)
+	}
+	return string(m[1]), nil
 }
 
 func envOrGit(ctx context.Context, name, root string, args ...string) (string, error) {
