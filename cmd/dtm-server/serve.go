@@ -144,7 +144,15 @@ func (h *host) start() error {
 }
 
 func (h *host) announce(httpAddr, grpcAddr string) {
-	fmt.Fprintf(os.Stderr, "dtm-server: %s serving http %s, grpc %s, store %s\n", version, httpAddr, grpcAddr, h.settings.dtm.Store.Driver)
+	s := h.settings
+	more := ""
+	if s.console.addr != "" {
+		more += ", console " + s.console.addr
+	}
+	if s.probeAddr != "" {
+		more += ", probes " + s.probeAddr
+	}
+	fmt.Fprintf(os.Stderr, "dtm-server: %s serving http %s, grpc %s%s, store %s\n", version, httpAddr, grpcAddr, more, s.dtm.Store.Driver)
 }
 
 // warnIfOpen tells when whoever reaches a port can end any transaction.
