@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,9 @@ import (
 
 // envChromium names the environment variable with the path of the browser, when it is not on the path.
 const envChromium = "TCCKIT_TEST_CHROMIUM"
+
+// checkout is the repository's folder, below which deploy/local/get-servers.sh unpacks what there is not.
+const checkout = "../.."
 
 // browser is a headless Chromium with one tab.
 type browser struct {
@@ -88,12 +92,12 @@ func chromium(t *testing.T) string {
 	if path := os.Getenv(envChromium); path != "" {
 		return path
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", filepath.Join(checkout, ".cache/servers/chromium/bin/chromium")} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	require.FailNow(t, "there is no Chromium: apt-get install chromium, or set "+envChromium+" to its path")
+	require.FailNow(t, "there is no Chromium: deploy/local/get-servers.sh chromium, or apt-get install chromium, or set "+envChromium+" to its path")
 	return ""
 }
 
