@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,14 +32,14 @@ func TestRollingRestart(t *testing.T) {
 		for range testserver.Volume(1, 3) {
 			names, restarts := s.restarts()
 			for i, restart := range restarts {
-				before, began := crowd.placed.Load(), time.Now()
+				before, began := crowd.done.Load(), time.Now()
 				restart(t, func() { crowd.progress(t, 1) }) // orders are placed while it is away
-				t.Logf("%s restarted in %s, meanwhile %d orders", names[i], time.Since(began).Round(time.Millisecond), crowd.placed.Load()-before)
+				t.Logf("%s restarted in %s, meanwhile %d orders", names[i], time.Since(began).Round(time.Millisecond), crowd.done.Load()-before)
 				crowd.progress(t, rollingClients)
 			}
 		}
 		crowd.end(t)
-		t.Logf("%d orders; %d answers were Unavailable", crowd.placed.Load(), crowd.unavailable.Load())
+		t.Logf("%d orders; %d answers were Unavailable", crowd.done.Load(), crowd.unavailable.Load())
 		s.settled(t)
 		s.audit(t, crowd)
 	}, dtmStore{"redis", -1, func(t testing.TB) dtmserver.Store {
@@ -51,40 +50,32 @@ func TestRollingRestart(t *testing.T) {
 
 // rollingCrowd are clients, each with an account, an item and a cart of its own.
 type rollingCrowd struct {
-	customers           []*customer
-	orders              []atomic.Int64 // by customer
-	placed, unavailable atomic.Int64
-	stop                context.CancelFunc
-	tasks               sync.WaitGroup
-	ended               chan error
+	*load
+	customers   []*customer
+	orders      []atomic.Int64 // by customer
+	unavailable atomic.Int64
 }
 
 func (s *rollingShop) clients(t *testing.T) *rollingCrowd {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	w := &rollingCrowd{stop: cancel, ended: make(chan error, rollingClients), orders: make([]atomic.Int64, rollingClients)}
-	for i := range rollingClients {
+	w := &rollingCrowd{orders: make([]atomic.Int64, rollingClients)}
+	for range rollingClients {
 		c := s.customer(t, confirmed)
 		c.account, c.sku, c.deposited, c.put, c.price = c.account+"-rich", c.sku+"-plenty", 1_000_000, 100_000, 3
 		c.orders, c.callTimeout = s.public(t), bound
 		s.open(t, c.account, c.deposited)
 		s.put(t, c.sku, c.put, c.price)
 		w.customers = append(w.customers, c)
-		w.tasks.Go(func() {
-			pace := time.NewTicker(orderPause)
-			defer pace.Stop()
-			for n := 0; ctx.Err() == nil; n++ {
-				<-pace.C
-				if err := w.shop(context.WithoutCancel(ctx), s, *c, n); err != nil {
-					w.ended <- fmt.Errorf("order %d of %s: %w", n, c.account, err)
-					return
-				}
-				w.orders[i].Add(1)
-				w.placed.Add(1)
-			}
-		})
 	}
+	w.load = startLoad(t, rollingClients, orderPause, func(i int) func(context.Context, int) error {
+		return func(ctx context.Context, n int) error {
+			err := w.shop(ctx, s, *w.customers[i], n)
+			if err == nil {
+				w.orders[i].Add(1)
+			}
+			return err
+		}
+	})
 	return w
 }
 
@@ -141,37 +132,10 @@ func (w *rollingCrowd) persist(ctx context.Context, call func() error) error {
 	}
 }
 
-// progress waits until n more orders are confirmed.
-func (w *rollingCrowd) progress(t *testing.T, n int64) {
-	t.Helper()
-	from := w.placed.Load()
-	eventually(t, "the clients go on", func(context.Context) error {
-		select {
-		case err := <-w.ended:
-			t.Fatalf("a client has stopped: %v", err)
-		default:
-		}
-		if now := w.placed.Load(); now < from+n {
-			return fmt.Errorf("%d of %d orders were confirmed", now-from, n)
-		}
-		return nil
-	})
-}
-
-func (w *rollingCrowd) end(t *testing.T) {
-	t.Helper()
-	w.stop()
-	w.tasks.Wait()
-	close(w.ended)
-	for err := range w.ended {
-		require.NoError(t, err)
-	}
-}
-
 // audit waits until everything has followed the orders, and checks that it did so once.
 func (s *rollingShop) audit(t *testing.T, w *rollingCrowd) {
 	t.Helper()
-	orders := w.placed.Load()
+	orders := w.done.Load()
 	count := func(ctx context.Context, in, query string, want int64) error {
 		n, err := s.dbs[in].number(ctx, query)
 		if err == nil && n != want {

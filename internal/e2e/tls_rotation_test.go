@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +28,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 		s := newSecureShop(t, store.open(t))
 		before, after := s.secure.ca, certstest.NewAuthority(t)
 		load := s.strictLoad(t, 3)
-		load.progress(t)
+		load.progress(t, 20)
 
 		both := certstest.Bundle(before, after)
 		for _, f := range s.secure.files {
@@ -39,14 +37,14 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 		newcomer := s.secure.holding(t, after, before, after)
 		s.everywhere(t, "the new CA is believed", func(ask func(credentials.TransportCredentials) error) error { return ask(newcomer) })
 		s.secure.opsBelieves(t, after)
-		load.progress(t)
+		load.progress(t, 20)
 
 		for name, f := range s.secure.files {
 			certstest.Write(t, f, after.Issue(t, name), before, after)
 		}
 		purist := s.secure.holding(t, after, after)
 		s.everywhere(t, "certificates of the new CA are shown", func(ask func(credentials.TransportCredentials) error) error { return ask(purist) })
-		load.progress(t)
+		load.progress(t, 20)
 
 		for _, f := range s.secure.files {
 			certstest.Replace(t, f.CA, after.PEM())
@@ -58,7 +56,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 			}
 			return nil
 		})
-		load.progress(t)
+		load.progress(t, 20)
 		load.end(t)
 
 		// Connections between the services, which stand since before, are made anew.
@@ -70,7 +68,7 @@ func TestCertificatesAreReplacedUnderLoad(t *testing.T) {
 		load.customer.requestID = "by-new-certificates-alone"
 		load.customer.again(t)
 		s.settled(t)
-		require.Equal(t, load.placed.Load()+1, s.balance(t, load.customer.account, load.customer.deposited, load.customer.sku, load.customer.put))
+		require.Equal(t, load.done.Load()+1, s.balance(t, load.customer.account, load.customer.deposited, load.customer.sku, load.customer.put))
 	})
 }
 
@@ -133,39 +131,23 @@ const orderPause = 30 * time.Millisecond
 // strictLoad are clients that place one order after another, each once and over a connection of its own, and stop
 // at the first error.
 type strictLoad struct {
+	*load
 	customer *customer
-	placed   atomic.Int64
-	stop     context.CancelFunc
-	tasks    sync.WaitGroup
-	failed   chan error
 }
 
 func (s *shop) strictLoad(t *testing.T, clients int) *strictLoad {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
 	c := s.customer(t, confirmed)
 	s.open(t, c.account+"-rich", 10_000_000)
 	s.put(t, c.sku+"-plenty", 1_000_000, 1)
 	c.account, c.deposited, c.sku, c.put, c.price = c.account+"-rich", 10_000_000, c.sku+"-plenty", 1_000_000, 1
-	load := &strictLoad{customer: c, stop: cancel, failed: make(chan error, clients)}
-	for i := range clients {
-		load.tasks.Go(func() {
-			pace := time.NewTicker(orderPause) // most of the test is waiting, which others can use
-			defer pace.Stop()
-			for n := 0; ctx.Err() == nil; n++ {
-				<-pace.C
-				one := *c
-				one.requestID = fmt.Sprintf("%d-%d", i, n)
-				if err := s.placeOnce(context.WithoutCancel(ctx), &one); err != nil {
-					load.failed <- fmt.Errorf("order %s: %w", one.requestID, err)
-					return
-				}
-				load.placed.Add(1)
-			}
-		})
-	}
-	return load
+	return &strictLoad{customer: c, load: startLoad(t, clients, orderPause, func(i int) func(context.Context, int) error {
+		return func(ctx context.Context, n int) error {
+			one := *c
+			one.requestID = fmt.Sprintf("%d-%d", i, n)
+			return s.placeOnce(ctx, &one)
+		}
+	})}
 }
 
 // placeOnce places an order, which may be answered as PENDING.
@@ -175,31 +157,4 @@ func (s *shop) placeOnce(ctx context.Context, c *customer) error {
 		there.orders = orderpb.NewOrderServiceClient(conn)
 		return there.ask(ctx).err
 	})
-}
-
-// progress waits until each client has had time for a few orders more, and no call has failed.
-func (l *strictLoad) progress(t *testing.T) {
-	t.Helper()
-	from := l.placed.Load()
-	eventually(t, "the clients go on", func(context.Context) error {
-		select {
-		case err := <-l.failed:
-			t.Fatal(err)
-		default:
-		}
-		if now := l.placed.Load(); now < from+20 {
-			return fmt.Errorf("%d of 20 orders were placed", now-from)
-		}
-		return nil
-	})
-}
-
-func (l *strictLoad) end(t *testing.T) {
-	t.Helper()
-	l.stop()
-	l.tasks.Wait()
-	close(l.failed)
-	for err := range l.failed {
-		require.NoError(t, err)
-	}
 }
