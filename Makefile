@@ -40,6 +40,10 @@ images: ## Make the container images, with their SBOMs, in .cache/images
 test-deploy: build images servers ## Test the images, the compose file, the units and the Helm chart, without a cluster
 	bin/withservers -servers mysql,redis,rocketmq -- sh -ec 'go test -C deploy -count=1 -timeout 10m ./...; deploy/test-deploy.sh'
 
+.PHONY: test-deploy-api
+test-deploy-api: ## Install, upgrade and remove the chart on a Kubernetes API server, which it builds: a quarter of an hour
+	deploy/test-deploy-api.sh
+
 # Modules of their own, so that the library does not depend on what they show.
 EXAMPLES = $(patsubst %/go.mod,%,$(wildcard docs/examples/*/go.mod))
 
