@@ -60,6 +60,7 @@ func (c *cluster) helmTest() {
 		if o.Hook() == "test" {
 			template, _ := o.PodTemplate()
 			out := newPod(c.t, c, o.Metadata.Name, template).complete(template.Spec.Containers[0])
+			c.t.Log(out)
 			require.Contains(c.t, out, "balance 7500, spent 2500\n")
 			require.Contains(c.t, out, "in stock 3, sold 2\n")
 			ran++
