@@ -10,7 +10,7 @@
 set -euo pipefail
 umask 077
 here=$(cd "$(dirname "$0")" && pwd)
-dir=${1:-$here/..}
+dir=${1:-$(dirname "$here")}
 secrets=$dir/compose/secrets
 env=$dir/.env
 
