@@ -8,12 +8,14 @@
 #   DEST/{mysql,mariadb}/data      an initialised data directory to copy (user root, no password)
 #   DEST/rocketmq/lib              RocketMQ's name server and broker, which run on
 #   DEST/rocketmq/bin/java         Java 17 or later: this machine's, or one unpacked
+#   DEST/chromium/bin/chromium     Chromium, from the release that this machine runs, which is no server but the
+#                                  browser for the tests of DTM's console; left out where one is on the path
 #
 # It needs Debian's apt-get and dpkg-deb and a package mirror, but not root: apt works on folders of its
 # own below DEST, and no service is installed or started. RocketMQ comes through Maven, this machine's or
 # one unpacked, which needs a repository that it can reach. A server whose address is in the environment
-# (TCCKIT_TEST_MYSQL, TCCKIT_TEST_MARIADB, TCCKIT_TEST_REDIS, TCCKIT_TEST_ROCKETMQ) is left out. What is
-# complete already is not fetched again; what was interrupted is.
+# (TCCKIT_TEST_MYSQL, TCCKIT_TEST_MARIADB, TCCKIT_TEST_REDIS, TCCKIT_TEST_ROCKETMQ; of Chromium the path,
+# TCCKIT_TEST_CHROMIUM) is left out. What is complete already is not fetched again; what was interrupted is.
 set -euo pipefail
 self=${BASH_SOURCE[0]}
 dest=$(dirname "$self")/../../.cache/servers
@@ -24,11 +26,11 @@ main() {
     dest=${2:?a folder must follow -d}
     shift 2
   fi
-  [ $# -gt 0 ] || set -- mysql mariadb redis rocketmq
+  [ $# -gt 0 ] || set -- mysql mariadb redis rocketmq chromium
   for server; do
     case $server in
-    mysql | mariadb | redis | rocketmq) ;;
-    *) echo "get-servers.sh: $server is none of mysql, mariadb, redis, rocketmq" >&2; exit 2 ;;
+    mysql | mariadb | redis | rocketmq | chromium) ;;
+    *) echo "get-servers.sh: $server is none of mysql, mariadb, redis, rocketmq, chromium" >&2; exit 2 ;;
     esac
   done
   for server; do
@@ -43,6 +45,7 @@ provide() {
     echo "$server: the one that $variable names"
     return
   fi
+  [ "$server" != chromium ] || ! command -v chromium chromium-browser google-chrome >/dev/null || return 0
   need flock sha256sum || { explain "$variable" "$server" >&2; exit 1; }
   mkdir -p "$dest"
   dest=$(cd "$dest" && pwd)
@@ -82,6 +85,10 @@ dpkg-deb and a reachable package mirror; root is not needed" example='root:secre
   redis)
     example='127.0.0.1:6379'
     what="its address. The tests write to it and may flush it."
+    ;;
+  chromium)
+    example='/usr/bin/chromium'
+    what="its path."
     ;;
   rocketmq)
     source="a Maven repository, through Maven on
@@ -134,6 +141,26 @@ fetch_redis() {
   unpack "$1" redis-server
   launcher "$1" redis-server usr/bin/redis-server ""
   "$1/bin/redis-server" --version >"$1/version"
+}
+
+# The browser starts itself again as its own children, so it runs without the loader, with the C library of the
+# machine, whose release it is of.
+fetch_chromium() {
+  unpack "$1" chromium
+  mkdir "$1/bin"
+  local triplet
+  triplet=$(basename "$(dirname "$(find "$1/root" -name 'libnss3.so' -printf '%P\n' | head -n 1)")")
+  find "$1/root" \( -name 'ld-linux*' -o -name 'libc.so.6' -o -name 'libm.so.6' -o -name 'libpthread.so.0' -o -name 'libdl.so.2' \
+    -o -name 'librt.so.1' -o -name 'libresolv.so.2' \) -delete
+  cat >"$1/bin/chromium" <<END
+#!/bin/sh
+root=\$(cd "\$(dirname "\$0")/../root" && pwd)
+export LD_LIBRARY_PATH="\$root/usr/lib/$triplet:\$root/lib/$triplet:\$root/usr/lib/$triplet/pulseaudio"
+export FONTCONFIG_PATH="\$root/etc/fonts" FONTCONFIG_SYSROOT="\$root"
+exec "\$root/usr/lib/chromium/chromium" "\$@"
+END
+  chmod +x "$1/bin/chromium"
+  "$1/bin/chromium" --version --no-sandbox >"$1/version"
 }
 
 rocketmq_version=5.3.3
@@ -302,7 +329,7 @@ END
     name=${deb##*/}
     case ${name%%_*} in
     libperl*) ;;
-    lib* | redis-tools | openjdk-*-jre-headless | ca-certificates | "$2") dpkg-deb -x "$deb" "$1/root" ;;
+    lib* | redis-tools | openjdk-*-jre-headless | ca-certificates | chromium-common | fontconfig-config | fonts-* | "$2") dpkg-deb -x "$deb" "$1/root" ;;
     esac
   done
 }
