@@ -27,9 +27,10 @@ RAM_DIR := $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/' /proc/mounts 2>/de
 test test-long test-examples: export GOTMPDIR := $(or $(GOTMPDIR),$(TMPDIR),/tmp)
 test test-long test-examples: export TMPDIR := $(or $(RAM_DIR),$(TMPDIR),/tmp)
 
+# More packages at once than processors: half of them wait for servers and processes of their own.
 .PHONY: test
 test: build stock servers ## Test everything with -race against real servers, which it fetches and starts
-	bin/withservers -- go test -race -count=1 -timeout 15m $(FLAGS) $(PACKAGES)
+	bin/withservers -- go test -race -count=1 -p $$(($$(nproc) + 1)) -timeout 15m $(FLAGS) $(PACKAGES)
 	go test -C cmd/dtm-server -race -count=1 -timeout 10m $(FLAGS) ./...
 
 .PHONY: images
