@@ -166,7 +166,7 @@ func (d *delivery) openWith(ctx context.Context, query string, args []any) (res 
 	}
 	e, res, sent, err := d.session.EnterWith(ctx, barrier.Stmt{Query: text, Args: args})
 	if !sent {
-		return nil, false, err
+		return nil, false, nil
 	}
 	d.direct, d.entry = true, e
 	if err == nil && e != Entered {

@@ -26,7 +26,8 @@ type guard struct {
 	// open begins the transaction, if it has not begun, and returns its
 	// connection. Its error is what work's statement returns.
 	open func(ctx context.Context) (driver.Conn, error)
-	// openWith, if not nil, begins it with a statement, if that can be.
+	// openWith, if not nil, begins it with a statement, if that can be. It is
+	// asked once: after the first Exec the transaction has begun.
 	openWith func(ctx context.Context, query string, args []any) (res sql.Result, sent bool, err error)
 	syntax   Syntax
 	// may says which statements may run, by their first words.
@@ -110,16 +111,18 @@ func (g *guard) bound(ctx context.Context) context.Context {
 // execFirst runs the statement with which the transaction begins. sent is false
 // if it does not, and nothing has happened.
 func (g *guard) execFirst(ctx context.Context, query string, args []any) (res sql.Result, sent bool, err error) {
-	if g.openWith == nil {
-		return nil, false, nil
-	}
 	g.using.Lock()
 	defer g.using.Unlock()
+	openWith := g.openWith
+	if openWith == nil {
+		return nil, false, nil
+	}
+	g.openWith = nil
 	if err := g.begin(query); err != nil {
 		return nil, true, err
 	}
-	res, sent, err = g.openWith(g.bound(ctx), query, args)
-	return res, sent || err != nil, g.done(err)
+	res, sent, err = openWith(g.bound(ctx), query, args)
+	return res, sent, g.done(err)
 }
 
 // flush has queued statements run before the next direct one. A failure is
