@@ -48,10 +48,6 @@ func (s *followedShop) buyer(t *testing.T, orders int) *buyer {
 	return b
 }
 
-// expressSKU is the item of the buyer's express orders, so that all pieces sold of the other one are those of
-// the orders.
-func (b *buyer) expressSKU() string { return "express-" + b.sku }
-
 // buy fills the cart, and then places one order after another. It calls placed when each has its answer.
 func (b *buyer) buy(ctx context.Context, t testing.TB, placed func()) error {
 	carts := make([][]string, b.orders)

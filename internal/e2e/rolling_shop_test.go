@@ -12,13 +12,23 @@ import (
 	"google.golang.org/grpc"
 
 	accountpb "github.com/tcckit/tcckit/api/gen/tcckit/account/v1"
+	bankpb "github.com/tcckit/tcckit/api/gen/tcckit/bank/v1"
 	cartpb "github.com/tcckit/tcckit/api/gen/tcckit/cart/v1"
+	expresspb "github.com/tcckit/tcckit/api/gen/tcckit/express/v1"
 	orderpb "github.com/tcckit/tcckit/api/gen/tcckit/order/v1"
 	stockpb "github.com/tcckit/tcckit/api/gen/tcckit/stock/v1"
 	"github.com/tcckit/tcckit/internal/dtmserver"
 	"github.com/tcckit/tcckit/internal/rpc"
 	"github.com/tcckit/tcckit/internal/testserver"
 )
+
+// The banks.
+const (
+	north = "north"
+	south = "south"
+)
+
+func bankOf(name string) string { return "bank-" + name }
 
 // rollingShop is a shop with two replicas of each service and of DTM, with mutual TLS and the shared RocketMQ. Who
 // calls spreads its calls over both addresses; DTM, which is told one address of a participant, and who asks DTM
@@ -27,10 +37,15 @@ type rollingShop struct {
 	*shop
 	replicas map[string][]*service
 	dtms     []*dtmserver.Server
-	carts    cartpb.CartServiceClient
+
+	carts     cartpb.CartServiceClient
+	expresses expresspb.ExpressServiceClient
+	banks     map[string]bankpb.BankServiceClient
 }
 
-func rollingServices() []string { return []string{order, account, stock, cart, dispatch} }
+func rollingServices() []string {
+	return []string{order, account, stock, cart, dispatch, express, bankOf(north), bankOf(south)}
+}
 
 func newRollingShop(t *testing.T, store dtmserver.Store) *rollingShop {
 	t.Helper()
@@ -83,6 +98,11 @@ func (s *rollingShop) wire(t *testing.T) {
 	s.accounts = accountpb.NewAccountServiceClient(s.spread(t, s.internal(account)))
 	s.stocks = stockpb.NewStockServiceClient(s.spread(t, s.internal(stock)))
 	s.carts = cartpb.NewCartServiceClient(s.spread(t, s.internal(cart)))
+	s.expresses = expresspb.NewExpressServiceClient(s.spread(t, s.internal(express)))
+	s.banks = make(map[string]bankpb.BankServiceClient)
+	for _, name := range []string{north, south} {
+		s.banks[name] = bankpb.NewBankServiceClient(s.spread(t, s.internal(bankOf(name))))
+	}
 }
 
 // internal are the internal addresses of a service's replicas.

@@ -22,8 +22,9 @@ import (
 const rollingClients = 16
 
 // TestRollingRestart restarts each of two replicas of every service, and of DTM, one after another, while clients
-// fill carts and place orders. A call may be answered Unavailable and is then sent again; no other error is
-// allowed. At the end each order is confirmed once, has one shipment and has left the cart, and the books balance.
+// fill carts and place orders, place express orders and send money from bank to bank. A call may be answered
+// Unavailable and is then sent again; no other error is allowed. At the end each order is confirmed once, has one
+// shipment and has left the cart, each express order is confirmed, each transfer credited, and the books balance.
 func TestRollingRestart(t *testing.T) {
 	onStores(t, func(t *testing.T, store dtmStore) {
 		s := newRollingShop(t, store.open(t))
@@ -48,7 +49,7 @@ func TestRollingRestart(t *testing.T) {
 	}})
 }
 
-// rollingCrowd are clients, each with an account, an item and a cart of its own.
+// rollingCrowd are clients, each with an account, items, a cart and accounts at the banks of its own.
 type rollingCrowd struct {
 	*load
 	customers   []*customer
@@ -65,11 +66,15 @@ func (s *rollingShop) clients(t *testing.T) *rollingCrowd {
 		c.orders, c.callTimeout = s.public(t), bound
 		s.open(t, c.account, c.deposited)
 		s.put(t, c.sku, c.put, c.price)
+		s.openByMessage(t, c)
 		w.customers = append(w.customers, c)
 	}
 	w.load = startLoad(t, rollingClients, orderPause, func(i int) func(context.Context, int) error {
 		return func(ctx context.Context, n int) error {
 			err := w.shop(ctx, s, *w.customers[i], n)
+			if err == nil {
+				err = w.byMessage(ctx, s, w.customers[i], n)
+			}
 			if err == nil {
 				w.orders[i].Add(1)
 			}
@@ -136,23 +141,35 @@ func (w *rollingCrowd) persist(ctx context.Context, call func() error) error {
 func (s *rollingShop) audit(t *testing.T, w *rollingCrowd) {
 	t.Helper()
 	orders := w.done.Load()
-	count := func(ctx context.Context, in, query string, want int64) error {
-		n, err := s.dbs[in].number(ctx, query)
-		if err == nil && n != want {
-			err = fmt.Errorf("%s: %s: %d, want %d", in, query, n, want)
-		}
-		return err
-	}
 	eventuallyWithin(t, followBound, "everything has followed", func(ctx context.Context) error {
 		return errors.Join(append((&followedShop{shop: s.shop}).unsettledMessages(ctx),
-			count(ctx, dispatch, "SELECT COUNT(*) FROM shipment", orders),
-			count(ctx, dispatch, "SELECT COUNT(DISTINCT order_id) FROM shipment", orders),
-			count(ctx, cart, "SELECT COUNT(*) FROM cart_line", 0),
-			count(ctx, cart, "SELECT COUNT(*) FROM inbox WHERE state = 1", orders))...)
+			s.count(ctx, dispatch, "SELECT COUNT(*) FROM shipment", orders),
+			s.count(ctx, dispatch, "SELECT COUNT(DISTINCT order_id) FROM shipment", orders),
+			s.count(ctx, cart, "SELECT COUNT(*) FROM cart_line", 0),
+			s.count(ctx, cart, "SELECT COUNT(*) FROM inbox WHERE state = 1", orders),
+			s.count(ctx, express, "SELECT COUNT(*) FROM express_order WHERE status = 2", orders),
+			s.count(ctx, bankOf(north), "SELECT COUNT(*) FROM transfer WHERE status = 1", 0),
+			s.count(ctx, bankOf(south), "SELECT COUNT(*) FROM transfer WHERE status = 1", 0))...)
 	})
-	require.NoError(t, count(bounded(t), order, "SELECT COUNT(*) FROM orders WHERE status = 2", orders))
-	require.NoError(t, count(bounded(t), order, "SELECT COUNT(*) FROM outbox", orders))
+	require.NoError(t, errors.Join(
+		s.count(bounded(t), order, "SELECT COUNT(*) FROM orders WHERE status = 2", orders),
+		s.count(bounded(t), order, "SELECT COUNT(*) FROM outbox", orders),
+		s.count(bounded(t), express, "SELECT COUNT(*) FROM express_order", orders),
+		s.count(bounded(t), stock, "SELECT COUNT(*) FROM inbox", orders),
+	))
 	for i, c := range w.customers {
-		require.Equal(t, w.orders[i].Load(), s.balance(t, c.account, c.deposited, c.sku, c.put), c.account)
+		n := w.orders[i].Load()
+		require.Equal(t, n, s.balance(t, c.account, c.deposited, c.sku, c.put), c.account)
+		s.auditExpress(t, c, n)
+		s.auditTransfers(t, c, n)
 	}
+}
+
+// count says if a query does not give the number.
+func (s *rollingShop) count(ctx context.Context, in, query string, want int64) error {
+	n, err := s.dbs[in].number(ctx, query)
+	if err == nil && n != want {
+		err = fmt.Errorf("%s: %s: %d, want %d", in, query, n, want)
+	}
+	return err
 }

@@ -172,7 +172,7 @@ func (s *shop) lay(t *testing.T, direct bool) {
 
 // databaseOf tells a process where a service's database is.
 func databaseOf(service string, dsn *mysql.Config) string {
-	return "TCCKIT_" + strings.ToUpper(service) + "_DB=" + dsn.FormatDSN()
+	return "TCCKIT_" + strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_DB=" + dsn.FormatDSN()
 }
 
 // accountOf finds the account whose order a call is for by its gid, which the order service stores before it
