@@ -5,6 +5,7 @@ import (
 
 	"github.com/tcckit/tcckit/barrier/barriertest"
 	"github.com/tcckit/tcckit/barrier/mysql"
+	"github.com/tcckit/tcckit/internal/mysqltest"
 	"github.com/tcckit/tcckit/internal/testserver"
 )
 
@@ -22,7 +23,7 @@ func TestServerKilled(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			server := c.start(t)
 			barriertest.Killed(t, barriertest.Harness{Dialect: c.dialect, Open: func(t *testing.T) barriertest.Database {
-				return openDatabase(t, server.Database(), mysql.Options{})
+				return mysqltest.Database(t, server.Database(), mysql.Options{})
 			}}, c.times, server.Kill, server.Restart)
 		})
 	}
