@@ -131,6 +131,8 @@ Environment (defaults in brackets):
   STORE_HOST, STORE_PORT, STORE_USER, STORE_PASSWORD, STORE_DB [dtm]
   STORE_WAIT [30s]       how long to wait for the store at start
   STORE_MIGRATE [on]     off: do not create missing MySQL tables at start
+  FINISHED_RETENTION [168h]   how long a MySQL store keeps transactions that have ended: 24h or longer; 0: for ever
+  FINISHED_INTERVAL [1h]      how often what is older is deleted there
   DATA_DIR [.]           where boltdb keeps its file, dtm.bolt
   LOG_LEVEL [warn]       debug, info, warn or error; info writes about 6 KB per order
   UPDATE_BRANCH_SYNC [1] leave it: DTM's asynchronous update deadlocks on a SQL store

@@ -89,6 +89,7 @@ type host struct {
 	listeners listeners
 	patched   atomic.Bool // the server has called back
 	recovery  *recovery   // nil until it serves
+	sweeping  *sweeping   // nil until it serves, and where there is nothing to sweep
 }
 
 var _ hook.Host = (*host)(nil)
@@ -135,6 +136,10 @@ func (h *host) start() error {
 		addConsole(api, conf.AdminBasePath, consoleFiles())
 		h.announce(hostPort("", conf.HTTPPort), hostPort("", conf.GrpcPort))
 		return nil
+	}
+	var err error
+	if h.sweeping, err = startSweeping(h.settings); err != nil {
+		return err
 	}
 	h.recovery = startRecovery(h.settings.cronLoops, time.Duration(conf.TransCronInterval)*time.Second)
 	h.phase.now.Store(serving)
@@ -204,6 +209,9 @@ func (h *host) drain() {
 	wg.Go(func() { h.listeners.stop(ctx) })
 	if h.recovery != nil {
 		wg.Go(func() { h.recovery.end(ctx) })
+	}
+	if h.sweeping != nil {
+		wg.Go(h.sweeping.end)
 	}
 	wg.Wait()
 }

@@ -26,6 +26,7 @@ type settings struct {
 	probeAddr          string // host:port, or empty
 	shutdownDelay      time.Duration
 	cronLoops          int64
+	finished           finishedSettings
 	configFile         string // absolute, or empty
 	dtm                *config.Type
 }
@@ -110,7 +111,8 @@ func (s *settings) loadListeners() error {
 	if s.cronLoops, err = strconv.ParseInt(loops, 10, 64); err != nil || s.cronLoops < 1 || s.cronLoops > maxCronLoops {
 		return fmt.Errorf("CRON_LOOPS=%s: want a number from 1 to %d", loops, maxCronLoops)
 	}
-	return nil
+	s.finished, err = loadFinished()
+	return err
 }
 
 // loadDTMConfig has DTM read its configuration, and turns its panics into errors. (Stock DTM ends the process

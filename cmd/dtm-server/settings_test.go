@@ -16,7 +16,7 @@ func load(t *testing.T, env map[string]string) (settings, error) {
 	t.Helper()
 	for _, name := range []string{
 		"TLS_CERT", "TLS_KEY", "TLS_CA", "TLS_CLIENTS", "PARTICIPANT_TLS", "CONSOLE_ADDR", "CONSOLE_PASSWORD_FILE",
-		"CONSOLE_PLAINTEXT", "PROBE_ADDR", "SHUTDOWN_DELAY", "CRON_LOOPS", "ADMIN_BASE_PATH",
+		"CONSOLE_PLAINTEXT", "PROBE_ADDR", "SHUTDOWN_DELAY", "CRON_LOOPS", "FINISHED_RETENTION", "FINISHED_INTERVAL", "ADMIN_BASE_PATH",
 	} {
 		t.Setenv(name, env[name])
 	}
@@ -81,6 +81,9 @@ func TestListenersThatAreRefused(t *testing.T) {
 		{map[string]string{"CRON_LOOPS": "0"}, "want a number from 1 to 64"},
 		{map[string]string{"CRON_LOOPS": "many"}, "want a number from 1 to 64"},
 		{map[string]string{"CRON_LOOPS": "65"}, "want a number from 1 to 64"},
+		{map[string]string{"FINISHED_RETENTION": "7 days"}, "want a duration"},
+		{map[string]string{"FINISHED_RETENTION": "1h"}, "want 24h0m0s or longer, or 0 to keep all"},
+		{map[string]string{"FINISHED_INTERVAL": "0s"}, "want a duration"},
 		{map[string]string{"ADMIN_BASE_PATH": "dtm"}, "want a path such as /dtm"},
 		{map[string]string{"ADMIN_BASE_PATH": "/dtm/"}, "want a path such as /dtm"},
 		{map[string]string{"ADMIN_BASE_PATH": "/{x}"}, "want a path such as /dtm"},
@@ -90,6 +93,7 @@ func TestListenersThatAreRefused(t *testing.T) {
 	}
 	for _, env := range []map[string]string{
 		files("PARTICIPANT_TLS", "off"),
+		{"FINISHED_RETENTION": "0"},
 		{"CONSOLE_ADDR": "localhost:1", "CONSOLE_PASSWORD_FILE": "p"},
 		{"CONSOLE_ADDR": ":1", "CONSOLE_PASSWORD_FILE": "p", "CONSOLE_PLAINTEXT": "on"},
 	} {
