@@ -90,9 +90,13 @@ const (
 
 // topics are those that an outbox has messages of which may be due.
 type topics struct {
-	mu      sync.Mutex
+	// looking is held while the table is asked, and so while a connection is
+	// waited for. Who writes may have the last one: he must not wait for it.
+	looking sync.Mutex
 	found   map[string]struct{} // in the table
 	looked  time.Time           // when
+
+	mu      sync.Mutex
 	written map[string]time.Time
 }
 
@@ -109,16 +113,18 @@ func (t *topics) wrote(name string) {
 
 // all returns the topics. It looks for them in the table now and then.
 func (t *topics) all(ctx context.Context, o *Outbox) ([]string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.looking.Lock()
+	defer t.looking.Unlock()
 	if time.Since(t.looked) > topicsFor {
 		found, err := o.findTopics(ctx)
 		if err != nil {
 			return nil, err
 		}
 		t.found, t.looked = found, time.Now()
-		maps.DeleteFunc(t.written, func(_ string, at time.Time) bool { return time.Since(at) > writtenFor })
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.written, func(_ string, at time.Time) bool { return time.Since(at) > writtenFor })
 	names := slices.AppendSeq(slices.Collect(maps.Keys(t.found)), maps.Keys(t.written))
 	slices.Sort(names)
 	return slices.Compact(names), nil

@@ -1,10 +1,12 @@
 package outbox_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -67,5 +69,28 @@ func TestTopicsOfOtherProcessesAreFound(t *testing.T) {
 		require.Empty(t, outbox.Queues(t.Context(), t, other))
 		b.write(outbox.Message{Topic: "a"}, outbox.Message{Topic: "b"})
 		await(t, func() bool { return len(outbox.Queues(t.Context(), t, other)) == 2 }, nil)
+	})
+}
+
+// All connections may be with those who write: a relay that waits for one must
+// not have them wait for the relay.
+func TestWritersDoNotWaitForARelay(t *testing.T) {
+	each(t, func(t *testing.T, b *box) {
+		b.db.SetMaxOpenConns(1)
+		tx, err := b.db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		looked := make(chan []string, 1)
+		go func() { looked <- outbox.Queues(context.WithoutCancel(t.Context()), t, b.Outbox) }()
+		await(t, func() bool { return b.db.Stats().WaitCount > 0 }, nil)
+		written := make(chan error, 1)
+		go func() { written <- b.Write(t.Context(), tx, outbox.Message{Topic: "a"}) }()
+		select {
+		case err := <-written:
+			require.NoError(t, err)
+		case <-time.After(patience):
+			t.Error("the writer waits for the relay, which waits for the writer's connection")
+		}
+		require.NoError(t, tx.Commit())
+		require.Equal(t, []string{"NEW a"}, <-looked)
 	})
 }
