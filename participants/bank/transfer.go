@@ -49,21 +49,22 @@ func (s *Service) transfer(ctx context.Context, req *pb.TransferRequest) (*pb.Tr
 	if t != nil {
 		return recall(t, req)
 	}
-	if err := s.mayTransfer(ctx, req); err != nil {
-		return nil, err
-	}
-	err = s.send(ctx, id, req)
 	var no *refusal
-	if errors.As(err, &no) {
+	if err = s.mayTransfer(ctx, req); err == nil {
+		err = s.send(ctx, id, req)
+	} else if !errors.As(err, &no) {
 		return nil, err
 	}
-	// Sent, by this call or another, or not known: the table knows.
+	// Sent, by this call or another, or not known: the table knows. Also where
+	// the account refuses, for it may be this transfer that it has paid.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), detachedBound)
 	defer cancel()
 	t, lookErr := findTransfer(ctx, s.db.SQL(), id)
 	switch {
 	case lookErr == nil && t != nil:
 		return recall(t, req)
+	case lookErr == nil && errors.As(err, &no):
+		return nil, err
 	case errors.Is(err, messaging.ErrPermanent):
 		return nil, fmt.Errorf("transfer %s cannot be sent: %w", id, err)
 	}

@@ -2,9 +2,11 @@ package bank_test
 
 import (
 	"math"
+	"strconv"
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -181,6 +183,30 @@ func TestATransferThatIsNotKnownIsFoundWhenSentAgain(t *testing.T) {
 		p.north.requireBalance("ann", 90)
 		p.settle()
 		p.south.requireBalance("bob", 10)
+	})
+}
+
+// A request that is sent twice at once, with all that the account has, must not
+// be told that it was refused when it was carried out.
+func TestOneTransferAtOnce(t *testing.T) {
+	t.Parallel()
+	eachLocking(t, func(t *testing.T, p *pair) {
+		for i := range 50 {
+			account := "ann-" + strconv.Itoa(i)
+			p.north.open(account, 1)
+			req := &pb.TransferRequest{RequestId: account, FromAccountId: account, ToBank: p.north.peer, ToAccountId: "bob", Amount: eur(1)}
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					_, err := p.north.Transfer(t.Context(), req)
+					for status.Code(err) == codes.Unavailable {
+						_, err = p.north.Transfer(t.Context(), req)
+					}
+					assert.NoError(t, err, account)
+				})
+			}
+			all.Wait()
+		}
 	})
 }
 
