@@ -44,20 +44,23 @@ func Once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body
 		resp, err := once(ctx, d, requestID, body, work)
 		// Another call inserted a row between our look and our insert: of the
 		// request itself, or of what work looked for. The next look sees it.
-		if !IsDuplicate(err) || attempt == attempts {
-			return resp, err
+		if IsDuplicate(err) && attempt < attempts {
+			continue
 		}
+		if err != nil {
+			// What work has met may be what another call of this very request
+			// did after our look.
+			if found, lookErr := look(ctx, d.sql, requestID, body, &resp); found {
+				err = lookErr
+			}
+		}
+		return resp, err
 	}
 }
 
 func once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body []byte, work func(ctx context.Context, tx *sql.Tx) (Resp, error)) (resp Resp, err error) {
 	err = d.Transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		var hash, stored []byte
-		err := tx.QueryRowContext(ctx, "SELECT body_hash, response FROM handled_request WHERE request_id = ?", requestID).Scan(&hash, &stored)
-		switch {
-		case err == nil:
-			return recall(&resp, body, hash, stored)
-		case !errors.Is(err, sql.ErrNoRows):
+		if found, err := look(ctx, tx, requestID, body, &resp); found || err != nil {
 			return err
 		}
 		if resp, err = work(ctx, tx); err != nil {
@@ -73,6 +76,22 @@ func once[Resp proto.Message](ctx context.Context, d *DB, requestID string, body
 		return err
 	})
 	return resp, err
+}
+
+// look answers from the table, if the request is in it.
+func look[Resp proto.Message](ctx context.Context, q interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, requestID string, body []byte, resp *Resp,
+) (found bool, err error) {
+	var hash, stored []byte
+	err = q.QueryRowContext(ctx, "SELECT body_hash, response FROM handled_request WHERE request_id = ?", requestID).Scan(&hash, &stored)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, recall(resp, body, hash, stored)
 }
 
 // recall answers from what is stored.

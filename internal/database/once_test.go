@@ -90,6 +90,38 @@ func TestOnceAfterDuplicates(t *testing.T) {
 	})
 }
 
+// A call that looked before another one of the same request committed meets what
+// that has done, such as an account that is closed already. On SQLite the second
+// one waits for the first.
+func TestOnceAnswersWhatTheSameRequestDidMeanwhile(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, migrations(), func(t *testing.T, db *database.DB) {
+		if db.Dialect() == database.SQLite {
+			t.Skip("one writes at a time")
+		}
+		put(t, db, "a", 0)
+		type work = func(ctx context.Context, tx *sql.Tx) (*wrapperspb.Int64Value, error)
+		first := func(ctx context.Context, tx *sql.Tx) (*wrapperspb.Int64Value, error) {
+			_, err := tx.ExecContext(ctx, "UPDATE thing SET n = 1 WHERE id = 'a' AND n = 0")
+			return wrapperspb.Int64(7), err
+		}
+		refused := errors.New("it is done already")
+		slow := func(id, body string) work {
+			return func(ctx context.Context, _ *sql.Tx) (*wrapperspb.Int64Value, error) {
+				_, err := database.Once(ctx, db, id, database.Fingerprint(body), first)
+				return nil, errors.Join(err, refused)
+			}
+		}
+		resp, err := database.Once(t.Context(), db, "r1", database.Fingerprint("body"), slow("r1", "body"))
+		require.NoError(t, err)
+		require.Equal(t, int64(7), resp.GetValue())
+		_, err = database.Once(t.Context(), db, "r2", database.Fingerprint("body"), slow("r2", "another"))
+		require.ErrorIs(t, err, database.ErrReused)
+		_, err = database.Once(t.Context(), db, "r3", database.Fingerprint("body"), slow("r4", "body"))
+		require.ErrorIs(t, err, refused)
+	})
+}
+
 func TestFingerprintTellsFieldsApart(t *testing.T) {
 	t.Parallel()
 	require.NotEqual(t, database.Fingerprint("ab", "c"), database.Fingerprint("a", "bc"))
