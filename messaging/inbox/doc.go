@@ -43,8 +43,10 @@
 //   - A process that dies: what was not committed is delivered again by the
 //     broker, or tried again by any process once its claim has run out. A try of a
 //     parked message that ends so counts, so that one which kills its process
-//     does not do so for ever. The first delivery has no row yet to count in:
-//     it is the broker that bounds those.
+//     does not do so for ever. The first delivery has no row yet to count in,
+//     and the handler of an ordered message is asked before its row is looked at:
+//     those are bounded by a broker that counts deliveries, which package
+//     rocketmq does not have it do.
 //   - A dead-letter topic that is away: the message is dead and visible, and its
 //     publication is tried again.
 //

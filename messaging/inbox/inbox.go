@@ -66,7 +66,7 @@ func (i *Inbox) Handle(msg *message.Message) error {
 func (i *Inbox) receive(ctx context.Context, msg *message.Message) (outcome, error) {
 	r := &run{id: rowID(msg.UUID), msg: msg, tries: 1, inPlace: i.cfg.Ordered}
 	for range attempts {
-		err := i.do(ctx, r)
+		err := i.doCounted(ctx, r)
 		if err == nil {
 			i.refused.Store(0)
 			i.telemetry.ended(ctx, r)

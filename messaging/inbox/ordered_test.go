@@ -48,6 +48,34 @@ func TestOrdered(t *testing.T) {
 	})
 }
 
+// TestOrderedDeadly shows a message in its place of whose work processes die: it
+// is not run for ever.
+func TestOrderedDeadly(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, g *ground) {
+		var runs atomic.Int64
+		cfg := g.config(func(context.Context, *message.Message) (inbox.Work, error) {
+			return func(ctx context.Context, tx *inbox.Tx) error {
+				if _, err := tx.ExecContext(ctx, "UPDATE inbox SET tries = tries"); err != nil { // a duplicate has no connection
+					return err
+				}
+				runs.Add(1)
+				return errors.New("no")
+			}, nil
+		})
+		cfg.Ordered, cfg.MaxTries = true, 3
+		box := g.open(cfg)
+		require.Error(t, box.Handle(newMessage("a")))
+		g.exec("UPDATE inbox SET tries = 3, claimed_by = 'killed'") // in its second and third try
+		require.NoError(t, box.Handle(newMessage("a")), "given up")
+		require.Equal(t, int64(1), runs.Load())
+		row := g.row("a")
+		require.Equal(t, inbox.Dead, row.State)
+		require.Contains(t, row.LastError, "the process ended")
+		require.Contains(t, row.LastError, "before that: no")
+	})
+}
+
 // TestOrderedNoMore shows a consumer that was ordered before it was restarted,
 // with messages in their place, and the other way round.
 func TestOrderedNoMore(t *testing.T) {

@@ -36,7 +36,7 @@ func newStatements(d messaging.Dialect) statements {
 			" VALUES (?, ?, ?, ?, ?, NOW + ?, ?, UNHEX(?), ?, ?, NOW, NOW, NOW)"),
 		repark: now("UPDATE inbox SET state = ?, excused = ?, due_at = NOW + ?, last_error = ?, claimed_by = NULL, updated_at = NOW" +
 			" WHERE consumer = ? AND message_id = ? AND state = 2 AND claimed_by = ?"),
-		look: now("SELECT state, due_at IS NULL, tries, excused, NOW - COALESCE(parked_at, NOW) FROM inbox WHERE consumer = ? AND message_id = ?"),
+		look: now("SELECT state, due_at IS NULL, tries, excused, NOW - COALESCE(parked_at, NOW), COALESCE(last_error, '') FROM inbox WHERE consumer = ? AND message_id = ?"),
 		hold: now("UPDATE inbox SET claimed_by = ?, tries = tries + 1, updated_at = NOW" +
 			" WHERE consumer = ? AND message_id = ? AND state = 2 AND due_at IS NULL AND tries = ?"),
 		due: now("SELECT message_id, due_at, due_at - NOW FROM inbox WHERE state = ? AND consumer = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?"),
@@ -121,7 +121,7 @@ func (i *Inbox) resume(ctx context.Context, r *run) (known bool, err error) {
 	var state State
 	var held bool
 	var waited int64
-	err = i.cfg.DB.QueryRowContext(ctx, i.sql.look, i.cfg.Consumer, r.id).Scan(&state, &held, &r.tries, &r.excused, &waited)
+	err = i.cfg.DB.QueryRowContext(ctx, i.sql.look, i.cfg.Consumer, r.id).Scan(&state, &held, &r.tries, &r.excused, &waited, &r.reason)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		r.claim, r.tries, r.excused, r.waited = "", 1, 0, 0
