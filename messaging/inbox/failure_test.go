@@ -275,3 +275,31 @@ func TestManyProcesses(t *testing.T) {
 		require.Equal(t, 4*messages, g.number("SELECT SUM(tries) FROM inbox"), "a claim is one process's")
 	})
 }
+
+// TestUnreadableRow shows a row that was changed by hand so that it is no message
+// any more: it waits, and keeps nobody from the others.
+func TestUnreadableRow(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, g *ground) {
+		var healed atomic.Bool
+		cfg := g.config(func(_ context.Context, msg *message.Message) (inbox.Work, error) {
+			if !healed.Load() {
+				return nil, errors.New("no")
+			}
+			return effect(msg.UUID), nil
+		})
+		box := g.open(cfg)
+		for _, id := range []string{"a", "b"} {
+			require.NoError(t, box.Handle(newMessage(id)))
+		}
+		g.exec("UPDATE inbox SET metadata = '[]' WHERE message_id = 'a'")
+		healed.Store(true)
+		run(t, box)
+		g.awaitState("b", inbox.Done)
+		eventually(t, "message a to be looked at", func() bool {
+			_, err := inbox.Get(context.Background(), g.db, g.kind.dialect(), "test", "a")
+			return err != nil && g.number("SELECT tries FROM inbox WHERE message_id = 'a'") == 2
+		})
+		require.Zero(t, g.effects("a"))
+	})
+}

@@ -161,8 +161,10 @@ func (i *Inbox) claim(ctx context.Context, state State, row dueRow) (*run, error
 	}
 	r.waited = time.Duration(waited) * time.Millisecond
 	r.reason = reason
-	r.msg, err = storedMessage(r.id, payload, metadata)
-	return r, err
+	if r.msg, err = storedMessage(r.id, payload, metadata); err != nil {
+		return nil, err // the claim keeps it out of the way
+	}
+	return r, nil
 }
 
 // tryAgain runs a parked message.
