@@ -16,7 +16,7 @@ import (
 func TestSweep(t *testing.T) {
 	each(t, func(t *testing.T, b *box) {
 		b.write(numbered("done", 4, outbox.Message{Topic: "t"})...)
-		b.write(numbered("awaited", 2, outbox.Message{Topic: "t", ExpectResult: true})...)
+		b.write(numbered("awaited", 3, outbox.Message{Topic: "t", ExpectResult: true})...)
 		p := &broker{}
 		stop := b.relay(p)
 		b.idle()
@@ -27,6 +27,7 @@ func TestSweep(t *testing.T) {
 		b.exec("UPDATE outbox SET state = 'FAILED' WHERE id = 'done-00000'")
 		b.exec("UPDATE outbox SET state = 'NEW' WHERE id = 'done-00001'") // and parked
 		b.exec("UPDATE outbox SET state = 'CONFIRMED', settled_at = sent_at, due_at = 0 WHERE id = 'awaited-00000'")
+		b.exec("UPDATE outbox SET state = 'FAILED', settled_at = sent_at - 3600000, due_at = 0 WHERE id = 'awaited-00002'") // refused by its receiver
 		b.exec("UPDATE outbox SET created_at = created_at - 3600000, sent_at = sent_at - 3600000")
 		b.exec("UPDATE outbox SET sent_at = sent_at + 3600000 WHERE id = 'done-00002'") // sent late
 

@@ -50,8 +50,9 @@ type RelayConfig struct {
 	// ResultTimeout is how long to wait for a result before a message is sent
 	// again; it doubles with each sending, up to an hour. Default 1 minute.
 	ResultTimeout time.Duration
-	// Retention is how long messages are kept once they are Confirmed, or Sent
-	// and expect no result. Default 7 days.
+	// Retention is how long messages are kept once their receiver has answered,
+	// success or failure, or they are Sent and expect no result. What a relay has
+	// given up stays. Default 7 days.
 	Retention time.Duration
 	// SweepInterval is the time between two sweeps for those, give or take a
 	// tenth. Default 1 hour.

@@ -63,7 +63,7 @@ func (r *Relay) delete(ctx context.Context, seqs []int64) (n int64, err error) {
 func (r *Relay) old(ctx context.Context, after int64) (old []int64, next int64, err error) {
 	s := r.outbox.sql
 	rows, err := r.outbox.cfg.DB.QueryContext(ctx, "SELECT seq, CASE WHEN created_at > "+s.in(-r.cfg.Retention)+" THEN 1 ELSE 0 END,"+
-		" CASE WHEN (state = 'CONFIRMED' AND settled_at <= "+s.in(-r.cfg.Retention)+") OR (state = 'SENT' AND expects_result = 0 AND sent_at <= "+s.in(-r.cfg.Retention)+") THEN 1 ELSE 0 END"+
+		" CASE WHEN (settled_at > 0 AND settled_at <= "+s.in(-r.cfg.Retention)+") OR (state = 'SENT' AND expects_result = 0 AND sent_at <= "+s.in(-r.cfg.Retention)+") THEN 1 ELSE 0 END"+
 		" FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", after, sweepChunk)
 	if err != nil {
 		return nil, 0, err
