@@ -12,6 +12,7 @@ import (
 var (
 	errEnded    = errors.New("barrier: the branch's transaction has ended; a Tx is valid only inside its work function")
 	errRowsOpen = errors.New("barrier: rows are still open; close them before the next statement and before the work returns")
+	errRunning  = errors.New("barrier: a statement was still running when the work returned; wait for the goroutines that use the Tx")
 	errNoNested = fmt.Errorf("%w: a branch has one transaction, which the barrier begins and ends", errRefused)
 )
 
@@ -62,8 +63,15 @@ func (g *guard) pool() *sql.DB {
 
 // end makes every further use fail, closes what work left open, for the
 // connection goes on to others, and reports the first failure, or that rows
-// were left open.
+// were left open. It waits for a statement that a goroutine of work left
+// running, which would otherwise meet the transaction's end on the connection,
+// or run after it.
 func (g *guard) end() error {
+	running := !g.using.TryLock()
+	if running {
+		g.using.Lock()
+	}
+	defer g.using.Unlock()
 	g.mu.Lock()
 	db := g.db
 	g.mu.Unlock()
@@ -74,7 +82,11 @@ func (g *guard) end() error {
 	defer g.mu.Unlock()
 	g.ended = true
 	err := g.failure
-	if err == nil && len(g.rows) > 0 {
+	switch {
+	case err != nil:
+	case running:
+		err = errRunning
+	case len(g.rows) > 0:
 		err = errRowsOpen
 	}
 	for r := range g.rows {
