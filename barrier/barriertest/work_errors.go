@@ -116,6 +116,11 @@ func (w *world) failingStatements(it item) map[string]func(ctx context.Context, 
 			_, err := tx.ExecContext(ctx, "UPDATE account SET available = -1 WHERE id = ?", it.id)
 			return err
 		},
+		// It does not come as far as the server.
+		"no argument": func(ctx context.Context, tx barrier.Tx) error {
+			_, err := tx.ExecContext(ctx, "UPDATE account SET available = 0 WHERE id = ?", struct{ id string }{it.id})
+			return err
+		},
 		"unknown column": func(ctx context.Context, tx barrier.Tx) error {
 			rows, err := tx.QueryContext(ctx, "SELECT nonsense FROM account")
 			if err == nil {

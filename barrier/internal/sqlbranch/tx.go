@@ -29,7 +29,8 @@ func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 	if res, sent, err := t.guard.execFirst(ctx, query, args); sent {
 		return res, err
 	}
-	return t.pool(ctx).ExecContext(ctx, query, args...)
+	res, err := t.pool(ctx).ExecContext(ctx, query, args...)
+	return res, t.guard.done(err)
 }
 
 // PrepareContext implements barrier.Tx.
@@ -37,20 +38,26 @@ func (t *tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error
 	if t.readOnly {
 		return nil, t.guard.done(fmt.Errorf("%w: Otherwise may only read, by Query", errRefused))
 	}
-	return t.pool(ctx).PrepareContext(ctx, query)
+	stmt, err := t.pool(ctx).PrepareContext(ctx, query)
+	return stmt, t.guard.done(err)
 }
 
 // QueryContext implements barrier.Tx.
 func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.pool(ctx).QueryContext(ctx, query, args...)
+	rows, err := t.pool(ctx).QueryContext(ctx, query, args...)
+	return rows, t.guard.done(err)
 }
 
 // QueryRowContext implements barrier.Tx.
 func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.pool(ctx).QueryRowContext(ctx, query, args...)
+	row := t.pool(ctx).QueryRowContext(ctx, query, args...)
+	_ = t.guard.done(row.Err())
+	return row
 }
 
-// pool runs what is queued and returns what work's statement runs on.
+// pool runs what is queued and returns what work's statement runs on. What fails
+// there before it comes to the guard, such as an argument that the driver does
+// not take, the caller reports to it.
 func (t *tx) pool(ctx context.Context) *sql.DB {
 	if len(t.queued) > 0 {
 		t.guard.flush(ctx)
