@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// A usageError is a command line that makes no sense.
+// A usageError is a command line, or settings, that make no sense: starting again does not help.
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text + " (dtm-server -help lists what there is)" }
@@ -75,7 +75,7 @@ func run(args []string, stdout io.Writer) error {
 	}
 	settings, err := loadSettings(*config)
 	if err != nil {
-		return err
+		return usageError{err.Error()}
 	}
 	if command == "migrate" {
 		return migrateStore(context.Background(), settings, stdout)

@@ -120,7 +120,7 @@ func (s *settings) loadListeners() error {
 func loadDTMConfig(file string) (_ *config.Type, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("configuration: %v (dtm-server -help lists the settings)", p)
+			err = fmt.Errorf("configuration: %v", p)
 		}
 	}()
 	config.MustLoadConfig(file)

@@ -38,7 +38,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"help"}, 0, "Usage:", ""},
 		{[]string{"-r"}, 2, "", "flag provided but not defined"}, // DTM's own: drop all data
 		{[]string{"serv"}, 2, "", `unknown command "serv"`},
-		{[]string{"-c", "nothing.yml"}, 1, "", "nothing.yml"},
+		{[]string{"-c", "nothing.yml"}, 2, "", "nothing.yml"},
 		{[]string{"migrate"}, 1, "", "nothing to migrate"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {

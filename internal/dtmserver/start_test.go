@@ -152,7 +152,7 @@ func TestBadSettings(t *testing.T) {
 			t.Parallel()
 			_, err := tryStart(t, ours(), func(c *dtmserver.Config) { c.Env = append(c.Env, env) })
 			require.ErrorContains(t, err, want)
-			require.ErrorContains(t, err, "exit status 1")
+			require.ErrorContains(t, err, "exit status 2", "which tells systemd not to start it again")
 			require.NotContains(t, err.Error(), "goroutine", "no stack trace")
 		})
 	}
