@@ -27,9 +27,9 @@ type Value[T any] struct {
 
 	mu      sync.Mutex
 	current T
-	seen    [sha256.Size]byte // what the files held when they were last read, good or not
+	used    [sha256.Size]byte // what the files held of which current was made
 	looked  time.Time
-	failing string // the failure that was reported last
+	failing string // what the failure was about that was reported last
 }
 
 // Open reads the files and makes the value of their contents, in the order of paths. They are looked at again at
@@ -40,7 +40,7 @@ func Open[T any](every time.Duration, parse func(contents [][]byte) (T, error), 
 	if err != nil {
 		return nil, err
 	}
-	v.seen = sum
+	v.used = sum
 	v.current, err = parse(contents)
 	return v, err
 }
@@ -58,22 +58,25 @@ func (v *Value[T]) Get() T {
 
 func (v *Value[T]) refresh() {
 	contents, sum, err := v.read()
-	if err == nil && sum == v.seen {
+	if err == nil && sum == v.used {
+		v.failing = ""
 		return
 	}
 	var next T
-	if err == nil {
-		v.seen = sum
+	failing := string(sum[:]) // and not the error's text, which may tell the time
+	if err != nil {
+		failing = err.Error()
+	} else { // also what could not be used before: a certificate may have become valid
 		next, err = v.parse(contents)
 	}
 	if err != nil {
-		if err.Error() != v.failing {
-			v.failing = err.Error()
+		if failing != v.failing {
+			v.failing = failing
 			v.report(fmt.Errorf("%w; what was read before stays in use", err))
 		}
 		return
 	}
-	v.failing, v.current = "", next
+	v.failing, v.current, v.used = "", next, sum
 }
 
 func (v *Value[T]) read() (contents [][]byte, sum [sha256.Size]byte, err error) {

@@ -2,6 +2,7 @@ package reload
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -89,6 +90,28 @@ func TestTheLastGoodValueStays(t *testing.T) {
 	require.ErrorIs(t, b.failures[1], os.ErrNotExist)
 	write(t, b.a, "4")
 	require.Equal(t, "4+2", b.Get())
+}
+
+// A certificate may not be valid yet by this machine's clock.
+func TestWhatCannotBeUsedYetIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a")
+	write(t, path, "old")
+	left, told := 3, 0
+	v, err := Open(0, func(c [][]byte) (string, error) {
+		if string(c[0]) == "new" && left > 0 {
+			left--
+			return "", fmt.Errorf("%d seconds too early", left)
+		}
+		return string(c[0]), nil
+	}, func(error) { told++ }, path)
+	require.NoError(t, err)
+	write(t, path, "new")
+	for range 3 {
+		require.Equal(t, "old", v.Get())
+	}
+	require.Equal(t, "new", v.Get())
+	require.Equal(t, 1, told, "though each time another text")
 }
 
 func TestFilesAreNotLookedAtForEveryone(t *testing.T) {
