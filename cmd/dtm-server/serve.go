@@ -15,6 +15,7 @@ import (
 
 	"github.com/dtm-labs/dtm/dtmsvr/entry"
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/tcckit/tcckit/cmd/dtm-server/certs"
@@ -100,6 +101,11 @@ func newHost(s settings) (*host, error) {
 	var err error
 	if h.identity, err = s.tls.open(); err != nil {
 		return nil, err
+	}
+	if h.identity != nil {
+		if err := measureTLS(prometheus.DefaultRegisterer, h.identity); err != nil {
+			return nil, err
+		}
 	}
 	if s.console.addr != "" {
 		if h.password, err = s.console.open(); err != nil {

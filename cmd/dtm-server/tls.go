@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -63,6 +64,18 @@ func (s tlsSettings) open() (*certs.Identity, error) {
 		return nil, nil //nolint:nilnil // no TLS is an answer
 	}
 	return certs.Open(s.files, func(err error) { warn("TLS", err) })
+}
+
+// measureTLS has metrics say what those of tcckit's services do, by the same names: one alert is for all.
+func measureTLS(registry prometheus.Registerer, identity *certs.Identity) error {
+	return errors.Join(
+		registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tcckit_tls_certificate_not_after_seconds", Help: "When the certificate in use expires, in seconds since 1970.",
+		}, func() float64 { return float64(identity.NotAfter().Unix()) })),
+		registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "tcckit_tls_reload_failures_total", Help: "Looks at the TLS files that found them changed to something that cannot be used.",
+		}, func() float64 { return float64(identity.Failed()) })),
+	)
 }
 
 // GRPCOptions implements hook.Host.

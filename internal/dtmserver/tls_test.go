@@ -62,7 +62,8 @@ func (s secured) askHTTP(client *http.Client) (int, error) {
 
 func TestMutualTLS(t *testing.T) {
 	t.Parallel()
-	s := startSecured(t)
+	probe := freeAddr(t)
+	s := startSecured(t, "PROBE_ADDR="+probe)
 	p := newParticipantWith(t, s.ca.Source(t, "stock").Server())
 	gid := s.prepare(p)
 	require.NoError(t, s.submit(gid))
@@ -70,6 +71,9 @@ func TestMutualTLS(t *testing.T) {
 	require.Equal(t, []string{"02 Confirm", "01 Confirm"}, p.received(gid))
 	require.Equal(t, []string{"dtm", "dtm"}, p.callers, "by whose certificate DTM calls")
 
+	metrics, _ := fetch(t, "http://"+probe+"/metrics")
+	require.Regexp(t, `(?m)^tcckit_tls_certificate_not_after_seconds 1\.`, metrics)
+	require.Regexp(t, `(?m)^tcckit_tls_reload_failures_total 0$`, metrics)
 	t.Run("another identity", func(t *testing.T) {
 		account := s.ca.Source(t, "account")
 		err := s.ask(account.Client())

@@ -49,6 +49,12 @@ func open(files Files, every time.Duration, report func(error)) (*Identity, erro
 	return &Identity{value}, nil
 }
 
+// NotAfter is when the certificate in use expires.
+func (i *Identity) NotAfter() time.Time { return i.material.Get().certificate.Leaf.NotAfter }
+
+// Failed is how many looks at the files have found something that cannot be used.
+func (i *Identity) Failed() int64 { return i.material.Failed() }
+
 func parse(cert, key, ca []byte) (material, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {

@@ -172,6 +172,20 @@ func TestReplacedFiles(t *testing.T) {
 	require.NoError(t, call(t, established))
 }
 
+func TestWhatIsMeasured(t *testing.T) {
+	t.Parallel()
+	ca := certstest.NewCA(t)
+	files := ca.Issue(t, "dtm")
+	i, err := certs.OpenEager(files, func(error) {})
+	require.NoError(t, err)
+	require.WithinRange(t, i.NotAfter(), time.Now(), time.Now().Add(2*time.Hour))
+	require.Zero(t, i.Failed())
+	require.NoError(t, os.Truncate(files.Key, 0))
+	require.NotZero(t, i.NotAfter())
+	require.NotZero(t, i.NotAfter())
+	require.Equal(t, int64(2), i.Failed(), "each look counts")
+}
+
 func TestFilesThatAreNoCertificates(t *testing.T) {
 	t.Parallel()
 	ca := certstest.NewCA(t)

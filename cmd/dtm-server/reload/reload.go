@@ -30,6 +30,7 @@ type Value[T any] struct {
 	used    [sha256.Size]byte // what the files held of which current was made
 	looked  time.Time
 	failing string // what the failure was about that was reported last
+	failed  int64
 }
 
 // Open reads the files and makes the value of their contents, in the order of paths. They are looked at again at
@@ -56,6 +57,13 @@ func (v *Value[T]) Get() T {
 	return v.current
 }
 
+// Failed is how many looks have found something that cannot be used.
+func (v *Value[T]) Failed() int64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.failed
+}
+
 func (v *Value[T]) refresh() {
 	contents, sum, err := v.read()
 	if err == nil && sum == v.used {
@@ -70,6 +78,7 @@ func (v *Value[T]) refresh() {
 		next, err = v.parse(contents)
 	}
 	if err != nil {
+		v.failed++
 		if failing != v.failing {
 			v.failing = failing
 			v.report(fmt.Errorf("%w; what was read before stays in use", err))
