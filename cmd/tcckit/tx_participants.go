@@ -32,6 +32,7 @@ func (p *participantDBs) register(flags *pflag.FlagSet) {
 // dsn is a participant with its database.
 type dsn struct{ name, source string }
 
+// list names each database once: TCCKIT_DB, which other commands read, may be one of a known participant.
 func (p *participantDBs) list() (list []dsn) {
 	for _, name := range serve.Participants() {
 		if source := *p.known[name]; source != "" {
@@ -43,7 +44,9 @@ func (p *participantDBs) list() (list []dsn) {
 		if !ok || strings.Contains(name, ":") { // it belongs to the DSN
 			name, source = "participant", other
 		}
-		list = append(list, dsn{name, source})
+		if !slices.ContainsFunc(list, func(d dsn) bool { return d.source == source }) {
+			list = append(list, dsn{name, source})
+		}
 	}
 	return list
 }
