@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -77,6 +78,22 @@ func testStop(t *testing.T, d *dtm) {
 	require.Error(t, c.Stop(bounded(t), ""))
 	require.Len(t, p.got(tx.GID(), tcc.Confirm), 1)
 	require.Empty(t, p.got(tx.GID(), tcc.Cancel))
+}
+
+// DTM finishes it between the question and the stop, and then fails to change what has changed.
+func TestStopOfWhatEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	status := coordinator.Submitted
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			status = coordinator.Succeeded
+			http.Error(w, `{"message":"storage: NotFound"}`, http.StatusInternalServerError)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"transaction":{"gid":"gid","status":%q}}`, status)
+	}))
+	t.Cleanup(s.Close)
+	require.ErrorIs(t, newClient(t, dial(t, refusing(t)), s.URL).Stop(bounded(t), "gid"), coordinator.ErrFinished)
 }
 
 func TestOperatorsWithoutAnswer(t *testing.T) {

@@ -36,10 +36,16 @@ func (c *Client) Stop(ctx context.Context, gid string) error {
 	if err != nil {
 		return err
 	}
-	if info.Status.Finished() {
-		return fmt.Errorf("transaction %s: %w: %s", gid, ErrFinished, info.Status)
+	if !info.Status.Finished() {
+		if err = c.post(ctx, "../forceStop", gid); err == nil {
+			return nil
+		}
+		// DTM also fails because it has ended meanwhile. Failed may be what this Stop has made of it.
+		if info, _ = c.Query(ctx, gid); info == nil || info.Status != Succeeded {
+			return err
+		}
 	}
-	return c.post(ctx, "../forceStop", gid)
+	return fmt.Errorf("transaction %s: %w: %s", gid, ErrFinished, info.Status)
 }
 
 // post sends a transaction's gid to DTM's HTTP API.
