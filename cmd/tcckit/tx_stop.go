@@ -29,7 +29,8 @@ transaction that can never end, such as one whose participant is gone for good; 
 is down is better left alone.
 
 One that is committed is not stopped without --force: its initiator may have been told so, and some participants may
-have confirmed.
+have confirmed. Nor is one that is not decided: its initiator may commit it at this moment, and if it does not, the
+coordinator aborts it when its time is up.
 
 Who, when and why are recorded in the first participant's database that is given; "tcckit tx show" shows them.`,
 		Example: `  tcckit tx stop 01a1fe94-50c2-7bec-9187-1742cfdd9ee4 --reason "CASE-118: the hotel service was taken down"`,
@@ -44,7 +45,7 @@ Who, when and why are recorded in the first participant's database that is given
 	s.dtm.register(cmd.Flags())
 	s.dbs.register(cmd.Flags())
 	s.occasion.register(cmd.Flags())
-	cmd.Flags().BoolVar(&s.force, "force", false, "also one that is committed")
+	cmd.Flags().BoolVar(&s.force, "force", false, "also one that is committed or not decided")
 	return cmd
 }
 
@@ -56,6 +57,8 @@ func (s *txStop) run(cmd *cobra.Command, client *coordinator.Client, gid string)
 		return err
 	case before.Status.Finished():
 		return fmt.Errorf("transaction %s: %w (%s): the coordinator calls nobody for it", gid, coordinator.ErrFinished, before.Status)
+	case before.Status == coordinator.Prepared && !s.force:
+		return fmt.Errorf("transaction %s is not decided, and its initiator may commit it at this moment: the coordinator aborts it when its time is up; --force stops it nevertheless", gid)
 	case before.Status == coordinator.Submitted && !s.force:
 		return fmt.Errorf("transaction %s is committed, and its initiator may have been told so: have it tried again (`tcckit tx retry %s`), or stop it nevertheless with --force", gid, gid)
 	}
@@ -93,7 +96,7 @@ func printStopped(out io.Writer, gid string, before *coordinator.Info, sides []s
 		return err
 	}
 	way := "--cancel"
-	if before.Status == coordinator.Submitted {
+	if before.Status != coordinator.Aborting { // what was not decided may have been committed before it was stopped
 		way = "--confirm or --cancel"
 	}
 	_, err := fmt.Fprintf(out, "still held by %s: decide with `tcckit barrier resolve --gid %s %s --reason ...`, at each\n", strings.Join(list, ", "), gid, way)

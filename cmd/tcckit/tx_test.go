@@ -154,7 +154,9 @@ func testTransactions(o *orphanage) {
 	require.NoError(t, err)
 	_, log = o.tcckit(1, "tx", "retry", tx.GID(), "--reason=x")
 	require.Contains(t, log, "is not decided")
-	out, _ = o.tcckit(0, "tx", "stop", tx.GID(), "--reason=x")
+	_, log = o.tcckit(1, "tx", "stop", tx.GID(), "--reason=x")
+	require.Contains(t, log, "is not decided")
+	out, _ = o.tcckit(0, "tx", "stop", tx.GID(), "--reason=x", "--force")
 	require.Contains(t, out, "none of the participants that were asked holds anything")
 	require.Error(t, tx.Commit(ctx))
 	for _, command := range []string{"retry", "stop"} {
