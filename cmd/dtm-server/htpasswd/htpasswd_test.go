@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -110,26 +111,34 @@ func TestNobodysHash(t *testing.T) {
 // However many guess, few passwords are computed at once, and few wait; who was right before does not.
 func TestGuessingIsSlowAndBounded(t *testing.T) {
 	t.Parallel()
-	f, _ := openLines(t, "bob:"+hashOf(t, "right"), alice)
-	require.True(t, verify(t, f, "bob", "right"))
-	f.guard.pause = time.Hour
-	ctx, cancel := context.WithCancel(t.Context())
-	var guessing sync.WaitGroup
-	for range atOnce + waiting {
-		guessing.Go(func() {
-			right, _ := f.Verify(ctx, "bob", "guess")
-			require.False(t, right)
-		})
-	}
-	require.Eventually(t, func() bool { return len(f.guard.queue) == atOnce+waiting }, time.Minute, time.Millisecond)
-	require.Len(t, f.guard.places, atOnce)
-	_, err := f.Verify(ctx, "alice", "guess")
-	require.ErrorIs(t, err, ErrBusy)
-	require.True(t, verify(t, f, "bob", "right"))
-	cancel()
-	guessing.Wait()
-	require.Empty(t, f.guard.queue)
-	require.Empty(t, f.guard.places)
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := openLines(t, "bob:"+hashOf(t, "right"), alice)
+		require.True(t, verify(t, f, "bob", "right"))
+		f.guard.pause = wrongPause
+		ctx, cancel := context.WithCancel(t.Context())
+		var guessing sync.WaitGroup
+		for range atOnce + waiting {
+			guessing.Go(func() {
+				right, _ := f.Verify(ctx, "bob", "guess")
+				require.False(t, right)
+			})
+		}
+		synctest.Wait()
+		require.Len(t, f.guard.queue, atOnce+waiting)
+		require.Len(t, f.guard.places, atOnce)
+		_, err := f.Verify(ctx, "alice", "guess")
+		require.ErrorIs(t, err, ErrBusy)
+		require.True(t, verify(t, f, "bob", "right"))
+
+		// Who does not wait for the answer guesses no faster.
+		cancel()
+		synctest.Wait()
+		require.Len(t, f.guard.queue, atOnce)
+		require.Len(t, f.guard.places, atOnce)
+		guessing.Wait()
+		require.Empty(t, f.guard.queue)
+		require.Empty(t, f.guard.places)
+	})
 }
 
 func TestMemoryIsBounded(t *testing.T) {
