@@ -20,16 +20,16 @@
 - name: STORE_DRIVER
   value: {{ $store.driver }}
 - name: STORE_HOST
-  value: {{ if $dev }}{{ include "tcckit.fullname" $root }}-{{ $store.driver }}{{ else }}{{ required (printf "dtm.store.host is missing: say where the %s is in which DTM keeps transactions; dev.enabled=true installs one for development" $store.driver) $store.host }}{{ end }}
+  value: {{ if $dev }}{{ include "tcckit.fullname" $root }}-{{ $store.driver }}{{ else }}{{ required (printf "dtm.store.host is missing: say where the %s is in which DTM keeps transactions; dev.enabled=true installs one for development" $store.driver) $store.host | quote }}{{ end }}
 - name: STORE_PORT
   value: {{ if or $dev (not $store.port) }}{{ ternary "3306" "6379" (eq $store.driver "mysql") | quote }}{{ else }}{{ $store.port | int | toString | quote }}{{ end }}
 {{- if eq $store.driver "mysql" }}
 - name: STORE_DB
-  value: {{ if $dev }}shop_dtm{{ else }}{{ $store.database }}{{ end }}
+  value: {{ if $dev }}shop_dtm{{ else }}{{ $store.database | quote }}{{ end }}
 {{- end }}
 {{- with index . 1 }}
 - name: STORE_USER
-  value: {{ . }}
+  value: {{ . | quote }}
 {{- end }}
 {{- with index . 2 }}
 - name: STORE_PASSWORD
