@@ -143,6 +143,14 @@ func TestAlertsFire(t *testing.T) {
 			400, nil,
 		},
 		{
+			"TcckitSweepJobMissing", "the last one succeeded 49 hours before the begin; another's job",
+			[]string{
+				`kube_cronjob_status_last_successful_time{cronjob="shop-tcckit-sweep"} -176400x150 9000x10`,
+				`kube_cronjob_status_last_successful_time{cronjob="cache-sweep"} -1000000x160`,
+			},
+			160, []firing{{121, 150, "The CronJob shop-tcckit-sweep has not succeeded for 2d 3h 1m 0s"}},
+		},
+		{
 			"TcckitSweepsFallBehind", "two hours more than a day and a half beyond the retention",
 			[]string{`tcckit_barrier_sweep_oldest_age_seconds{participant="order"} 2592000x60 2724000x119 0x10`},
 			190,
