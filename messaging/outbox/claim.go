@@ -46,16 +46,18 @@ type item struct {
 func (w *worker) claim(ctx context.Context, q queue) (*batch, error) {
 	now := time.Now()
 	b := &batch{queue: q, token: newToken(), lease: now.Add(w.cfg.Lease), deadline: now.Add(w.cfg.Lease * 3 / 4)}
-	err := w.outbox.transact(ctx, func(tx *sql.Tx) error {
-		items, err := w.lock(ctx, tx, q)
+	bounded, cancel := context.WithDeadline(ctx, b.deadline)
+	defer cancel()
+	err := w.outbox.transact(bounded, func(tx *sql.Tx) error {
+		items, err := w.lock(bounded, tx, q)
 		if err != nil {
 			return err
 		}
 		b.found = len(items)
-		if b.items, err = w.outbox.unblocked(ctx, tx, items); err != nil || len(b.items) == 0 {
+		if b.items, err = w.outbox.unblocked(bounded, tx, items); err != nil || len(b.items) == 0 {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE outbox"+w.outbox.sql.by("PRIMARY")+" SET claimed_by = "+b.token+", tries = tries + 1, claimed_until = "+w.outbox.sql.in(w.cfg.Lease)+
+		_, err = tx.ExecContext(bounded, "UPDATE outbox"+w.outbox.sql.by("PRIMARY")+" SET claimed_by = "+b.token+", tries = tries + 1, claimed_until = "+w.outbox.sql.in(w.cfg.Lease)+
 			" WHERE seq IN "+list(seqs(b.items)))
 		return err
 	})

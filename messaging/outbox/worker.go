@@ -35,7 +35,7 @@ func (w *worker) run(ctx context.Context) {
 // round publishes a batch of each queue in which something is due, and returns
 // how long there is nothing to do.
 func (w *worker) round(ctx context.Context) (time.Duration, error) {
-	queues, err := w.outbox.queues(ctx)
+	queues, err := w.queues(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -61,6 +61,14 @@ func (w *worker) round(ctx context.Context) (time.Duration, error) {
 		wait = min(wait, backoff(w.missed, nap, max(nap, w.cfg.Poll)))
 	}
 	return wait, nil
+}
+
+// queues finds out where something is due. A connection that has fallen silent
+// must not keep the worker.
+func (w *worker) queues(ctx context.Context) ([]due, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Lease)
+	defer cancel()
+	return w.outbox.queues(ctx)
 }
 
 // pass claims a batch, publishes it and marks it. It returns how many messages
