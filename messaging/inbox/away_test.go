@@ -139,3 +139,17 @@ func TestSilentDatabase(t *testing.T) {
 		require.Equal(t, 1, near.effects(msg.UUID))
 	}
 }
+
+// TestSilentLook shows that parked messages are tried when the database answers
+// one of the looks for them no more.
+func TestSilentLook(t *testing.T) {
+	t.Parallel()
+	near, far, proxy := farGround(t)
+	box := far.open(far.config(works))
+	point := proxy.HoldAfter("SELECT message_id, due_at")
+	t.Cleanup(point.Cut)
+	run(t, box)
+	point.Wait()
+	insertParked(near, "a")
+	near.awaitState("a", inbox.Done)
+}

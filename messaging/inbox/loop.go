@@ -20,6 +20,9 @@ const (
 	// leaseMargin is how much longer than a try a claim lasts: to write down
 	// what became of it.
 	leaseMargin = settleTimeout + 5*time.Second
+	// lookTimeout bounds a look at the table: a connection that has fallen
+	// silent must not stop a loop.
+	lookTimeout = 5 * time.Second
 	// candidates is how many due rows are looked at to claim one.
 	candidates = 16
 )
@@ -111,6 +114,8 @@ type dueRow struct {
 }
 
 func (i *Inbox) due(ctx context.Context, state State) (due []dueRow, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	rows, err := i.cfg.DB.QueryContext(ctx, i.sql.due, state, i.cfg.Consumer, candidates)
 	if err != nil {
 		return nil, err

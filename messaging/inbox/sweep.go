@@ -53,6 +53,8 @@ func (i *Inbox) sweep(ctx context.Context) error {
 // that it never locks a range in which a delivery may write. It returns how many
 // rows it has met.
 func (i *Inbox) sweepOnce(ctx context.Context) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	args, err := i.old(ctx)
 	if err != nil || len(args) == 0 {
 		return 0, err
@@ -88,6 +90,8 @@ func (i *Inbox) old(ctx context.Context) (ids []any, err error) {
 
 // countRows measures how many messages are parked and dead.
 func (i *Inbox) countRows(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	rows, err := i.cfg.DB.QueryContext(ctx, i.sql.count, i.cfg.Consumer)
 	if err != nil {
 		return fmt.Errorf("count: %w", err)
