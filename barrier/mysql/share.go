@@ -1,12 +1,15 @@
 package mysql
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql/driver"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tcckit/tcckit/barrier/internal/sqlbranch"
 )
@@ -38,11 +41,11 @@ func newShare(ctx context.Context, s sqlbranch.Share) (_ *share, ok bool) {
 		sh.ordered = sh.ordered || st.Key == ""
 		sh.bytes += len(st.Query)
 		for j, arg := range st.Args {
-			if v, ok := arg.(driver.Valuer); ok {
-				value, err := valueOf(v)
-				if err != nil {
-					return nil, false
-				}
+			value, same, err := ownOf(arg)
+			if err != nil {
+				return nil, false
+			}
+			if !same {
 				sh.replace(i, j, value)
 				arg = value
 			}
@@ -59,7 +62,7 @@ func (sh *share) compare(other *share) int {
 }
 
 // replace changes an argument, but not of the delivery's own statement.
-func (sh *share) replace(stmt, arg int, value driver.Value) {
+func (sh *share) replace(stmt, arg int, value any) {
 	if !sh.copied {
 		sh.Stmts = slices.Clone(sh.Stmts)
 		for i := range sh.Stmts {
@@ -68,6 +71,40 @@ func (sh *share) replace(stmt, arg int, value driver.Value) {
 		sh.copied = true
 	}
 	sh.Stmts[stmt].Args[arg] = value
+}
+
+// ownOf returns what an argument is now, if that is not the argument itself: a
+// caller who leaves may use its buffers and variables again while the batch goes
+// on, and may have to send them once more.
+func ownOf(arg any) (value any, same bool, err error) {
+	switch a := arg.(type) {
+	case nil, string, bool, int, int64, time.Time:
+		return nil, true, nil
+	case driver.Valuer:
+		v, err := valueOf(a)
+		if b, ok := v.([]byte); ok {
+			v = bytes.Clone(b)
+		}
+		return v, false, err
+	case []byte:
+		return bytes.Clone(a), false, nil
+	case json.RawMessage:
+		return json.RawMessage(bytes.Clone(a)), false, nil // the driver sends it as text
+	}
+	switch rv := reflect.ValueOf(arg); {
+	case rv.Kind() == reflect.Slice && rv.Type().Elem().Kind() == reflect.Uint8:
+		return bytes.Clone(rv.Bytes()), false, nil
+	case rv.Kind() != reflect.Pointer:
+		return nil, true, nil
+	case rv.IsNil():
+		return nil, false, nil
+	default:
+		to := rv.Elem().Interface()
+		if value, same, err = ownOf(to); same {
+			value = to
+		}
+		return value, false, err
+	}
 }
 
 // valueOf calls a Valuer as database/sql does: a nil pointer to a type that has
