@@ -14,6 +14,7 @@ func guards() []testCase {
 	return []testCase{
 		{name: "FailedInConfirmOrCancel", forms: allForms, run: guardFailedInConfirmOrCancel},
 		{name: "TooManyRows", run: guardTooManyRows},
+		{name: "FailedBeforeAnError", run: guardFailedBeforeAnError},
 		{name: "DeclaredRows", run: guardDeclaredRows},
 		{name: "Otherwise", run: guardOtherwise},
 		{name: "OtherwiseMayOnlyRead", run: guardOtherwiseMayOnlyRead},
@@ -37,6 +38,38 @@ func guardFailedInConfirmOrCancel(w *world) {
 		w.want(done, w.deliver(b, p))
 		w.want(duplicate, w.deliver(b, p))
 	}
+}
+
+// guardFailedBeforeAnError: what comes behind a statement whose guard failed is
+// not meant to run, such as the insert of a reference to what is not there. Its
+// error is not that of the branch.
+func guardFailedBeforeAnError(w *world) {
+	it := w.item(w.t, account, "a", 100)
+	for _, f := range mainForms {
+		b := w.branch(f, line{it, 1})
+		two := func(ctx context.Context, tx barrier.Tx) error {
+			tx.Queue(barrier.Stmt{
+				Query: "UPDATE account SET spent = spent + 1 WHERE id = 'nobody'", Rows: 1,
+				Otherwise: func(context.Context, barrier.Tx) error { return tcc.Reject(reasonUnknown, "", nil) },
+			})
+			tx.Queue(barrier.Stmt{Query: "INSERT INTO account (id, available, frozen, spent) VALUES ('nobody', -1, 0, 0)", Rows: 1})
+			return nil
+		}
+		w.want(done, w.deliver(b, tcc.Try))
+		w.want(internal, w.deliverWork(b, tcc.Confirm, b.after(tcc.Confirm, two)))
+		w.wantState(barrier.Tried, b)
+		w.want(done, w.deliver(b, tcc.Cancel))
+		for _, work := range []func(b *branch) barrier.Work{
+			func(b *branch) barrier.Work { return b.after(tcc.Try, two) },
+			func(b *branch) barrier.Work { return b.before(tcc.Try, two) },
+		} {
+			b = w.branch(f, line{it, 1})
+			w.want(rejected, w.deliverWork(b, tcc.Try, work(b)))
+			w.want(rejected, w.deliver(b, tcc.Try))
+			w.want(duplicate, w.deliver(b, tcc.Cancel))
+		}
+	}
+	require.Equal(w.t, row{available: 100}, w.row(w.t, it))
 }
 
 // outside changes the business from outside the barrier.

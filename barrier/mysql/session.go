@@ -160,7 +160,16 @@ func (s *session) Run(ctx context.Context, stmts []barrier.Stmt) ([]int64, error
 	if len(stmts) == 0 {
 		return nil, nil
 	}
-	return s.trip(ctx, appendStmts(nil, stmts))
+	if !s.stepwise {
+		return s.trip(ctx, appendStmts(nil, stmts))
+	}
+	return sqlbranch.OneByOne(stmts, func(st barrier.Stmt) (int64, error) {
+		counts, err := s.trip(ctx, []step{{st.Query, st.Args}})
+		if err != nil {
+			return 0, err
+		}
+		return counts[0], nil
+	})
 }
 
 // Undo implements sqlbranch.Session.

@@ -118,15 +118,7 @@ func (s *session) row(ctx context.Context, response []byte) (sqlbranch.Entry, er
 
 // Run implements sqlbranch.Session.
 func (s *session) Run(ctx context.Context, stmts []barrier.Stmt) ([]int64, error) {
-	counts := make([]int64, len(stmts))
-	for i, st := range stmts {
-		n, err := s.exec(ctx, st.Query, st.Args...)
-		if err != nil {
-			return nil, err
-		}
-		counts[i] = n
-	}
-	return counts, nil
+	return sqlbranch.OneByOne(stmts, func(st barrier.Stmt) (int64, error) { return s.exec(ctx, st.Query, st.Args...) })
 }
 
 // Undo implements sqlbranch.Session.

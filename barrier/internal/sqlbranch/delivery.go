@@ -24,13 +24,14 @@ func EndContext(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // LookError says that the delivery must be rolled back and that the barrier
-// row must be read to know what to answer. Cause is the error of the phase's
-// first round trip, in which the business runs before the barrier's answer is
-// known; it stands only if the row says that the business may run, and if it is
-// not that of a direct statement.
+// row must be read to know what to answer. Cause is the error of a round trip,
+// the phase's first if the business ran there before the barrier's answer was
+// known; it stands only if the row says that the business may run. Together
+// says that the statements went together: it stands only if they fail one by
+// one, too.
 type LookError struct {
-	Cause  error
-	Direct bool
+	Cause    error
+	Together bool
 }
 
 func (e *LookError) Error() string {
@@ -63,8 +64,9 @@ type delivery struct {
 	entry Entry
 	// failed is the first queued statement whose guard failed.
 	failed *barrier.Stmt
-	// direct says that the transaction began with a direct statement.
-	direct bool
+	// together says that the statement that failed went with others: with the
+	// barrier's, or with queued ones before it.
+	together bool
 }
 
 // Errors with which the transaction's begin stops work that has nothing more
@@ -168,7 +170,7 @@ func (d *delivery) openWith(ctx context.Context, query string, args []any) (res 
 	if !sent {
 		return nil, false, nil
 	}
-	d.direct, d.entry = true, e
+	d.together, d.entry = err != nil, e
 	if err == nil && e != Entered {
 		err = errSettled
 	}
@@ -181,6 +183,7 @@ func (d *delivery) openWith(ctx context.Context, query string, args []any) (res 
 func (d *delivery) enter(ctx context.Context, response []byte, stmts []barrier.Stmt) error {
 	e, counts, err := d.session.Enter(ctx, response, stmts)
 	if err != nil {
+		d.together = len(stmts) > 1
 		return err
 	}
 	d.entry = e
@@ -200,7 +203,7 @@ func (d *delivery) more(ctx context.Context, stmts []barrier.Stmt) error {
 
 // check compares the rows affected with those declared.
 func (d *delivery) check(stmts []barrier.Stmt, counts []int64) error {
-	for i := range stmts {
+	for i := range counts {
 		switch {
 		case counts[i] > stmts[i].Rows:
 			return fmt.Errorf("barrier: %q affected %d rows, more than the %d that it must", stmts[i].Query, counts[i], stmts[i].Rows)
@@ -234,12 +237,13 @@ func (d *delivery) settle(ctx context.Context, response []byte, workErr error) (
 			}
 		}
 		if err := d.enter(ctx, response, stmts); err != nil {
-			return barrier.Result{}, &LookError{Cause: err}
+			return barrier.Result{}, &LookError{Cause: err, Together: d.together}
 		}
 		stored = nil
 	} else if d.entry == Entered && workErr == nil && d.failed == nil && len(d.tx.queued) > 0 {
-		if err := d.more(ctx, d.tx.take()); err != nil {
-			return barrier.Result{}, err
+		stmts := d.tx.take()
+		if err := d.more(ctx, stmts); err != nil {
+			return barrier.Result{}, &LookError{Cause: err, Together: len(stmts) > 1}
 		}
 	}
 	switch {
@@ -293,7 +297,7 @@ func (d *delivery) join(ctx context.Context, response []byte, stmts []barrier.St
 func (d *delivery) afterFailure(ctx context.Context, e *statementError) error {
 	switch {
 	case d.entry != Entered:
-		return &LookError{Cause: e, Direct: d.direct}
+		return &LookError{Cause: e, Together: d.together}
 	case e.work != nil && d.session.Alive(e.failure):
 		return d.refuse(ctx, e.work)
 	}

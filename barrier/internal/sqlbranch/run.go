@@ -178,13 +178,17 @@ func (r *runner) look(ctx context.Context, e *LookError) (res barrier.Result, ag
 	}
 	switch action, _ := barrier.Decide(row.State, r.call.Branch.Phase); action {
 	case barrier.Run:
-		if e.Direct {
+		if e.Cause == nil {
+			return barrier.Result{}, true, nil
+		}
+		if e.Together && !r.stepwise {
 			// What the work makes of its statement's failure counts only where
-			// the transaction goes on after it.
+			// the transaction goes on after it; and a statement that failed may
+			// be one that must not run, for the guard of one before it did.
 			r.stepwise = true
 			return barrier.Result{}, true, nil
 		}
-		return barrier.Result{}, e.Cause == nil, e.Cause
+		return barrier.Result{}, false, e.Cause
 	case barrier.Remember:
 		// The business, which should not have run, failed before the barrier's
 		// answer could be read.

@@ -23,6 +23,21 @@ const (
 	Elsewhere
 )
 
+// OneByOne is Session.Run of a stepwise session, given how it runs one
+// statement.
+func OneByOne(stmts []barrier.Stmt, run func(s barrier.Stmt) (count int64, err error)) (counts []int64, err error) {
+	for _, s := range stmts {
+		n, err := run(s)
+		if err != nil {
+			return nil, err
+		}
+		if counts = append(counts, n); n < s.Rows {
+			break
+		}
+	}
+	return counts, nil
+}
+
 // Session is one database transaction of one delivery. Its methods are called
 // in the order Enter or EnterWith, then Run and Undo any number of times, then one of
 // Reject and Commit; Close is called last, always.
@@ -42,7 +57,8 @@ type Session interface {
 	Alive(err error) bool
 	// Lease is the connection of the transaction.
 	Lease() *Lease
-	// Run runs statements in the transaction.
+	// Run runs statements in the transaction. A stepwise session ends, with
+	// counts so far, at one that changed fewer rows than it must.
 	Run(ctx context.Context, stmts []barrier.Stmt) (counts []int64, err error)
 	// Undo rolls back to the savepoint.
 	Undo(ctx context.Context) error
