@@ -44,7 +44,8 @@ type Stmt struct {
 	// Key names the row that the statement locks, such as the account's id.
 	// When every queued statement of a branch has a Key, they run sorted by
 	// Key and Query, so that two branches that touch the same rows in another
-	// order do not deadlock. Without keys they run as queued.
+	// order do not deadlock. Without keys they run as queued. One that refers to
+	// the statement before it (LAST_INSERT_ID, a variable) counts as without.
 	Key string
 	// Rows is how many rows the statement must affect. Fewer is a failed
 	// guard and calls Otherwise; more is a bug and fails the branch. Note

@@ -55,24 +55,31 @@ const (
 // It returns the statement without what comes behind it: semicolons, comments
 // and space.
 func (syntax Syntax) checkStatement(query string, may func(word string) bool) (string, error) {
+	text, _, err := syntax.readStatement(query, may)
+	return text, err
+}
+
+// readStatement is checkStatement, and reports whether the statement refers to
+// the one before it on its connection.
+func (syntax Syntax) readStatement(query string, may func(word string) bool) (text string, refers bool, err error) {
 	s := scanner{text: query, syntax: syntax}
 	word := s.firstWord()
 	switch {
 	case s.err != nil:
-		return "", fmt.Errorf("%w: %w", errRefused, s.err)
+		return "", false, fmt.Errorf("%w: %w", errRefused, s.err)
 	case word == "":
-		return "", fmt.Errorf("%w: it is empty", errRefused)
+		return "", false, fmt.Errorf("%w: it is empty", errRefused)
 	case !may(word):
-		return "", fmt.Errorf("%w: %s may not run here", errRefused, word)
+		return "", false, fmt.Errorf("%w: %s may not run here", errRefused, word)
 	}
 	end, err := s.end()
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errRefused, err)
+		return "", false, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	if s.returning && !may(returning) {
-		return "", fmt.Errorf("%w: %s may not run here; if it is a name, quote it", errRefused, returning)
+		return "", false, fmt.Errorf("%w: %s may not run here; if it is a name, quote it", errRefused, returning)
 	}
-	return query[:end], nil
+	return query[:end], s.refers, nil
 }
 
 // scanner reads SQL just well enough to tell words, strings and comments
@@ -82,8 +89,9 @@ type scanner struct {
 	text   string
 	pos    int
 	err    error
-	// returning says that end has met the word.
-	returning bool
+	// returning says that end has met the word, and refers one that refers to
+	// the statement before, or a variable.
+	returning, refers bool
 }
 
 var (
@@ -140,8 +148,9 @@ func (s *scanner) end() (int, error) {
 		case c == '[' && s.syntax == SQLite:
 			s.skipQuoted(']')
 		case isWordByte(c):
-			s.returning = s.word() == returning || s.returning
+			s.note(s.word())
 		default:
+			s.refers = s.refers || c == '@'
 			s.pos++
 		}
 		if s.err != nil {
@@ -150,6 +159,15 @@ func (s *scanner) end() (int, error) {
 		end = s.pos
 	}
 	return end, s.err
+}
+
+func (s *scanner) note(word string) {
+	switch word {
+	case returning:
+		s.returning = true
+	case "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS", "LAST_INSERT_ROWID", "CHANGES":
+		s.refers = true
+	}
 }
 
 // skipBlank skips one space or comment and reports whether there was one.

@@ -74,10 +74,13 @@ func (t *tx) Queue(s barrier.Stmt) {
 		t.queueErr = fmt.Errorf("%w: Otherwise may only read", errRefused)
 		return
 	}
-	query, err := t.guard.syntax.checkStatement(s.Query, mayQueue)
+	query, refers, err := t.guard.syntax.readStatement(s.Query, mayQueue)
 	if err != nil {
 		t.queueErr = err
 		return
+	}
+	if refers {
+		s.Key = "" // sorted, it would refer to another branch's
 	}
 	s.Query = query // what is behind it would swallow the next one
 	if n := strings.Count(s.Query, "?"); n != len(s.Args) {
