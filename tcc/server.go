@@ -95,10 +95,7 @@ func (s *server) admit(b Branch, signature string) error {
 
 // plain serves a call outside any transaction.
 func (s *server) plain(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := s.validate(req); err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	resp, err := s.call(ctx, req, info.FullMethod, handler)
+	resp, err := s.call(ctx, req, info.FullMethod, s.cfg.Validate, handler)
 	if err == nil {
 		return resp, nil
 	}
@@ -136,33 +133,31 @@ func (s *server) branch(ctx context.Context, b Branch, req any, handler grpc.Una
 }
 
 func (s *server) serve(ctx context.Context, b Branch, req any, handler grpc.UnaryHandler) (any, error) {
-	if b.Phase == Try {
-		if err := s.validate(req); err != nil {
-			return nil, Invalidf("%s", err)
-		}
+	validate := s.cfg.Validate
+	if b.Phase != Try {
+		validate = nil
 	}
-	return s.call(ctx, req, b.Method, handler)
+	return s.call(ctx, req, b.Method, validate, handler)
 }
 
-func (s *server) validate(req any) error {
-	if s.cfg.Validate == nil {
-		return nil
-	}
-	return s.cfg.Validate(req)
-}
-
-// call runs the handler and turns a panic into an error.
-func (s *server) call(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
+// call validates the request, unless validate is nil, and runs the handler. It
+// turns a panic of either into an error.
+func (s *server) call(ctx context.Context, req any, method string, validate func(request any) error, handler grpc.UnaryHandler) (resp any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.cfg.Logger.ErrorContext(ctx, "handler panicked", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.cfg.Logger.ErrorContext(ctx, "call panicked", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			resp, err = nil, errPanic
 		}
 	}()
+	if validate != nil {
+		if err := validate(req); err != nil {
+			return nil, Invalidf("%s", err)
+		}
+	}
 	return handler(ctx, req)
 }
 
-var errPanic = errors.New("the handler panicked")
+var errPanic = errors.New("the call panicked")
 
 func (s *server) log(ctx context.Context, b Branch, o Outcome, took time.Duration, err error) {
 	level := slog.LevelDebug

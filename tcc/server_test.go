@@ -206,6 +206,18 @@ func TestValidationIsForTryOnly(t *testing.T) {
 	}
 	_, err := b.call(t.Context(), failing(nil))
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	require.Equal(t, "amount must be positive", status.Convert(err).Message())
+}
+
+// A panic on what somebody sent must not end the process of all.
+func TestAPanicOfTheValidationIsAnError(t *testing.T) {
+	b := newBench(t, tcc.ServerConfig{Validate: func(req any) error { return req.(error) }}) // it is a string
+	for _, ctx := range []context.Context{arriving(t.Context(), try(), ""), t.Context()} {
+		_, err := b.call(ctx, failing(nil))
+		require.Equal(t, codes.Internal, status.Code(err))
+		require.NotContains(t, err.Error(), "interface conversion")
+	}
+	require.Contains(t, b.log.String(), "interface conversion")
 }
 
 func TestUnsignedCallsAreRefused(t *testing.T) {
