@@ -81,6 +81,9 @@ func migrate(ctx context.Context, src source, cfg MigrateConfig) (MigrateResult,
 		return MigrateResult{}, err
 	}
 	defer db.Close()
+	if err := reach(ctx, src, db); err != nil {
+		return MigrateResult{}, err
+	}
 	p, err := provider(src, db, cfg.Migrations, goose.WithSessionLocker(src.locker()))
 	if err != nil {
 		return MigrateResult{}, err
@@ -109,6 +112,21 @@ func migrate(ctx context.Context, src source, cfg MigrateConfig) (MigrateResult,
 	}
 	res.Version, err = p.GetDBVersion(ctx)
 	return res, err
+}
+
+// reach opens a connection. The first one to a new SQLite file gives it its
+// log (WAL), and of several at once SQLite refuses some without waiting: so they
+// take turns.
+func reach(ctx context.Context, src source, db *sql.DB) (err error) {
+	if src.dialect != SQLite {
+		return nil
+	}
+	l := src.locker()
+	if err := l.SessionLock(ctx, nil); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.SessionUnlock(context.WithoutCancel(ctx), nil)) }()
+	return db.PingContext(ctx)
 }
 
 // provider returns goose with the barrier's migration and those of fsys.
