@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"crypto/rand"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestDevelopment(t *testing.T) {
 		t.Run("TLS "+tls, func(t *testing.T) {
 			c := newCluster(t)
 			c.apply("--set", "dev.enabled=true", "--set", "tls.mode="+tls, "--set", "console.enabled=true",
-				"--set", "messages.rocketmq.prefix="+unique())
+				"--set", "console.plaintext="+strconv.FormatBool(tls == "off"), "--set", "messages.rocketmq.prefix="+unique())
 			c.servers(openDatabases(t), "shop", string(c.secret("shop-tcckit-dev", "mysql-password")), "shop_")
 			c.each("Job", func(o manifest.Object) {
 				require.Empty(t, o.Hook(), "a hook would wait for a MySQL that comes after it")
