@@ -148,7 +148,8 @@ func TestAlertsFire(t *testing.T) {
 				`kube_cronjob_status_last_successful_time{cronjob="shop-tcckit-sweep"} -176400x150 9000x10`,
 				`kube_cronjob_status_last_successful_time{cronjob="cache-sweep"} -1000000x160`,
 			},
-			160, []firing{{121, 150, "The CronJob shop-tcckit-sweep has not succeeded for 2d 3h 1m 0s"}},
+			160,
+			[]firing{{121, 150, "The CronJob shop-tcckit-sweep has not succeeded for 2d 3h 1m 0s"}},
 		},
 		{
 			"TcckitSweepsFallBehind", "two hours more than a day and a half beyond the retention",

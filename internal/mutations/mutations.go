@@ -208,7 +208,7 @@ func queueBugs() []mutation {
 				{batch, "	r.sendAway(special)\n	rest := ", "	rest := "},
 			},
 			test: together + "CrowdGuards/OtherwiseThatHangs",
-			says: `actual  : "unavailable"`,
+			says: "for the others to be answered while an Otherwise hangs",
 		},
 		{
 			name:  "who is left by its caller in the queue runs all the same",
