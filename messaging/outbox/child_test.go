@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -90,10 +91,11 @@ func runChild(order string) error {
 // It refuses one, once.
 type table struct {
 	*mortal
-	db     *sql.DB
-	refuse string
-	last   string
-	end    func() // when it has the last one
+	db      *sql.DB
+	refuse  string
+	refused atomic.Bool
+	last    string
+	end     func() // when it has the last one
 }
 
 // Publish implements message.Publisher. As with most brokers a part of a batch
@@ -101,8 +103,7 @@ type table struct {
 func (p *table) Publish(_ string, msgs ...*message.Message) error {
 	for _, m := range msgs {
 		p.step()
-		if m.UUID == p.refuse {
-			p.refuse = ""
+		if m.UUID == p.refuse && !p.refused.Swap(true) {
 			return errors.New("not yet")
 		}
 		if _, err := p.db.ExecContext(m.Context(), "INSERT INTO taken (id) VALUES (?)", m.UUID); err != nil {
@@ -120,11 +121,14 @@ func (p *table) Publish(_ string, msgs ...*message.Message) error {
 func (p *table) Close() error { return nil }
 
 // mortal kills its process at the moment numbered killAt.
-type mortal struct{ moment, killAt int }
+type mortal struct {
+	moment atomic.Int64
+	killAt int
+}
 
 // step is one moment.
 func (m *mortal) step() {
-	if m.moment++; m.moment == m.killAt {
+	if m.moment.Add(1) == int64(m.killAt) {
 		_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
 		select {} // it comes at once
 	}
